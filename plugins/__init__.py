@@ -1,0 +1,13 @@
+"""The plugins that ship with ROCI, in the order they are asked."""
+
+# Cannot be left out: without them there is nothing to extend.
+ESSENTIAL: tuple[str, ...] = ()
+
+# Can be left out by name: `disable: [backends.docker]`.
+DEFAULT: tuple[str, ...] = ()
+
+# Those that add to the command line; nothing else is loaded for `roci --help`.
+COMMANDS: tuple[str, ...] = ()
+
+# Those that a host's agent needs.
+AGENT: tuple[str, ...] = ()
