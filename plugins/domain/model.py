@@ -18,8 +18,10 @@ def new_id() -> str:
 
 
 def wire_time(moment: datetime.datetime | None) -> str | None:
-    """A time as clients read it: 2024-01-15T10:30:00Z, to the second."""
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+    """A time as clients read it: 2024-01-15T10:30:00.000Z. To the millisecond, so that a change shows as later."""
+    if moment is None:
+        return None
+    return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Json(peewee.TextField):

@@ -1,0 +1,233 @@
+"""What is to run: named Compose files with numbered revisions, and the state each is in."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import peewee
+from roci import SYSTEM, Conflict, Event, Invalid, NotFound, Spec, current_actor, emit, hookimpl, now
+
+from . import hosts
+from .model import Model, Utc
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+LONGEST = 256 * 1024  # bytes of Compose file
+MOVES = {
+    "stopped": {"deploying"},
+    "running": {"deploying", "stopped", "failed"},
+    "failed": {"deploying", "stopped", "running"},
+    "deploying": {"running", "failed"},
+}
+
+
+class Application(Model):
+    name = peewee.TextField()
+    key = peewee.TextField(unique=True)  # the name in lower case, which must be unique
+    description = peewee.TextField(default="")
+    backend = peewee.TextField(default="compose")
+    status = peewee.TextField(default="stopped")  # stopped, deploying, running, failed
+    host_id = peewee.TextField(null=True, index=True)
+    revision = peewee.IntegerField(default=1)
+    deployed_revision = peewee.IntegerField(null=True)  # None: never deployed, so the host has no files of it
+    last_error = peewee.TextField(null=True)
+    last_deployed_at = Utc(null=True)
+    updated_at = Utc(default=now)
+
+
+class Revision(Model):
+    application = peewee.ForeignKeyField(Application, backref="revisions", on_delete="CASCADE")
+    number = peewee.IntegerField()
+    text = peewee.TextField()
+    author = peewee.TextField()
+
+    class Meta:
+        indexes = ((("application", "number"), True),)
+
+
+@dataclasses.dataclass(frozen=True)
+class ApplicationAdded(Event):
+    application_id: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ApplicationChanged(Event):
+    application_id: str
+    name: str
+    changes: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ApplicationMoved(Event):
+    """Its status changed."""
+
+    application_id: str
+    name: str
+    status: str
+    error: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ApplicationRemoved(Event):
+    application_id: str
+    name: str
+
+
+def get(application_id: str) -> Application:
+    application: Application | None = Application.get_or_none(Application.id == application_id)
+    if application is None:
+        raise NotFound("Application not found")
+    return application
+
+
+def all_() -> list[Application]:
+    return list(Application.select().order_by(Application.created_at, Application.id))
+
+
+def revisions(application_id: str) -> list[Revision]:
+    """Newest first."""
+    return list(get(application_id).revisions.order_by(Revision.number.desc()))
+
+
+def text(application: Application, number: int | None = None) -> str:
+    """The Compose file at a revision; None: the current one."""
+    wanted = application.revision if number is None else number
+    revision: Revision | None = application.revisions.where(Revision.number == wanted).first()
+    if revision is None:
+        raise NotFound(f"Revision {wanted} not found")
+    return str(revision.text)
+
+
+def spec(application: Application) -> Spec:
+    return Spec(application.name, text(application))
+
+
+def check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Invalid("name: 1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit")
+
+
+def check_text(compose: str) -> None:
+    if not compose.strip():
+        raise Invalid("compose_yaml: must not be empty")
+    if len(compose.encode()) > LONGEST:
+        raise Invalid(f"compose_yaml: at most {LONGEST // 1024} KiB")
+
+
+def add(
+    name: str, compose: str, description: str = "", host_id: str | None = None, backend: str = "compose"
+) -> Application:
+    """A new application, stopped, at revision 1. The backend has validated the file. Raises Conflict."""
+    check_name(name)
+    check_text(compose)
+    if Application.get_or_none(Application.key == project_key(name)):
+        raise Conflict(f"an application named {name!r} already exists")
+    application = Application.create(
+        name=name, key=project_key(name), description=description, host_id=host_id, backend=backend
+    )
+    _revise(application, compose)
+    emit(ApplicationAdded(application.id, name))
+    return application
+
+
+def project_key(name: str) -> str:
+    """Two names that would become one Compose project are one name."""
+    return Spec(name, "").project
+
+
+def change(application_id: str, **changes: Any) -> Application:
+    """Change description, compose (a new revision, unless it is the same text), host_id or backend."""
+    application = get(application_id)
+    compose = changes.pop("compose", None)
+    if compose is not None and compose != text(application):
+        check_text(compose)
+        if application.status in ("running", "deploying"):
+            raise Conflict(f"compose_yaml cannot change while the application is {application.status}: stop it first")
+        application.revision += 1
+        _revise(application, compose)
+    for field in ("host_id", "backend"):
+        if field in changes and changes[field] != getattr(application, field):
+            _may_move(application, field)
+    for field, value in changes.items():
+        setattr(application, field, value)
+    application.updated_at = now()
+    application.save()
+    emit(ApplicationChanged(application.id, application.name, {**changes, "revision": application.revision}))
+    return application
+
+
+def _may_move(application: Application, field: str) -> None:
+    if application.status in ("running", "deploying"):
+        raise Conflict(f"{field} cannot change while the application is {application.status}: stop it first")
+
+
+def _revise(application: Application, compose: str) -> None:
+    author = current_actor.get(SYSTEM).name
+    Revision.create(application=application, number=application.revision, text=compose, author=author)
+
+
+def move(application: Application, status: str, error: str | None = None) -> Application:
+    """Bring an application into a state, or raise Conflict. An error stays until the next success."""
+    if status != application.status and status not in MOVES[application.status]:
+        raise Conflict(f"the application is {application.status}")
+    application.status, application.last_error = status, error
+    application.save()
+    emit(ApplicationMoved(application.id, application.name, status, error))
+    return application
+
+
+def begin_deploy(application: Application, host_id: str) -> Application:
+    """Accept a deploy onto a host: it becomes the assigned one."""
+    if application.status == "deploying":
+        raise Conflict("the application is already deploying")
+    if application.status == "running" and host_id != application.host_id:
+        raise Conflict("the application is running on another agent: stop it first")
+    application.host_id, application.updated_at = host_id, now()
+    application.deployed_revision, application.last_deployed_at = application.revision, now()
+    return move(application, "deploying")
+
+
+def begin_stop(application: Application) -> Application:
+    if application.status not in ("running", "failed"):
+        raise Conflict(f"the application is {application.status}, so there is nothing to stop")
+    return application
+
+
+def begin_start(application: Application) -> Application:
+    if application.status not in ("stopped", "failed"):
+        raise Conflict(f"the application is {application.status}, so it cannot be started")
+    if application.deployed_revision is None:
+        raise Conflict("the application was never deployed: deploy it first")
+    return move(application, "deploying")
+
+
+def check_removable(application: Application, confirm_name: str | None) -> Application:
+    if confirm_name != application.name:
+        raise Invalid("confirm_name: must be the application's name, exactly")
+    if application.status == "deploying":
+        raise Conflict("the application is deploying: wait for it, or cancel")
+    return application
+
+
+def remove(application: Application) -> None:
+    """Forget an application and its revisions. The host's part is the operation's."""
+    application.delete_instance()
+    emit(ApplicationRemoved(application.id, application.name))
+
+
+def forget_host(host_id: str) -> hosts.Host:
+    """Remove a host. Its applications belong to nobody then; what ran there, nobody knows of any more."""
+    for application in Application.select().where(Application.host_id == host_id):
+        application.host_id = None
+        if application.status in ("running", "deploying"):
+            move(application, "failed", "agent removed")
+        application.save()
+    return hosts.remove(host_id)
+
+
+@hookimpl
+def register_models() -> list[type[peewee.Model]]:
+    return [Application, Revision]

@@ -1,0 +1,98 @@
+"""One application on one host at one revision: what ran where, from when to when, and how that ended."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import peewee
+from roci import Conflict, Event, emit, hookimpl, now
+
+from .applications import Application
+from .model import Model, Utc
+from .operations import Operation
+
+MOVES = {
+    "deploying": {"running", "failed", "replaced"},
+    "running": {"stopped", "replaced", "removed"},
+    "failed": {"running", "stopped", "replaced", "removed"},
+    "stopped": {"running", "failed", "replaced", "removed"},
+}
+
+
+class Deployment(Model):
+    application_id = peewee.TextField(index=True)
+    application_name = peewee.TextField()
+    host_id = peewee.TextField(index=True)
+    hostname = peewee.TextField()
+    revision = peewee.IntegerField()
+    operation_id = peewee.TextField()
+    status = peewee.TextField(default="deploying")  # deploying, running, stopped, failed, replaced, removed
+    ended_at = Utc(null=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class DeploymentMoved(Event):
+    deployment_id: str
+    application_id: str
+    host_id: str
+    revision: int
+    status: str
+
+
+def begin(application: Application, operation: Operation) -> Deployment:
+    """A new deployment; the one before it is replaced."""
+    if before := current(application.id):
+        move(before, "replaced")
+    deployment = Deployment.create(
+        application_id=application.id,
+        application_name=application.name,
+        host_id=operation.host_id,
+        hostname=operation.hostname,
+        revision=application.deployed_revision,
+        operation_id=operation.id,
+    )
+    _announce(deployment)
+    return deployment
+
+
+def current(application_id: str) -> Deployment | None:
+    """The deployment that an application has now, in whatever state; None when it has none."""
+    mine = (Deployment.application_id == application_id) & Deployment.status.not_in(("replaced", "removed"))
+    found: Deployment | None = Deployment.select().where(mine).order_by(Deployment.created_at.desc()).first()
+    return found
+
+
+def all_(application_id: str) -> list[Deployment]:
+    """Newest first."""
+    mine = Deployment.select().where(Deployment.application_id == application_id)
+    return list(mine.order_by(Deployment.created_at.desc()))
+
+
+def move(deployment: Deployment, status: str) -> Deployment:
+    if status not in MOVES.get(deployment.status, set()):
+        raise Conflict(f"the deployment is {deployment.status}")
+    deployment.status = status
+    if status in ("replaced", "removed"):
+        deployment.ended_at = now()
+    deployment.save()
+    _announce(deployment)
+    return deployment
+
+
+def follow(application_id: str, status: str) -> None:
+    """The application's state changed; its deployment, where it has one, goes along."""
+    if (deployment := current(application_id)) and deployment.status != status:
+        move(deployment, status)
+
+
+def _announce(deployment: Deployment) -> None:
+    emit(
+        DeploymentMoved(
+            deployment.id, deployment.application_id, deployment.host_id, deployment.revision, deployment.status
+        )
+    )
+
+
+@hookimpl
+def register_models() -> list[type[peewee.Model]]:
+    return [Deployment]

@@ -1,0 +1,69 @@
+"""Admission of agents: which record a newcomer is, and what the decision makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+
+from roci import Sensitive, TooMany
+
+from . import hosts
+from .hosts import Host, Introduction
+from .policies import Decision
+
+MOST_PENDING = 1000  # strangers may not fill the disk
+
+
+@dataclasses.dataclass(frozen=True)
+class Admission:
+    """The host an agent turned out to be; `token` is set when its agent is to keep a new one."""
+
+    host: Host
+    token: Sensitive | None
+
+
+def known(
+    introduction: Introduction, agent_id: str | None, token: str | None, connected: Collection[str]
+) -> Host | None:
+    """The record this agent belongs to, or None for a newcomer. A wrong token never yields the record it names."""
+    if agent_id and token and (host := hosts.by_token(agent_id, token)):
+        return host
+    return hosts.without_token(introduction.hostname, introduction.effective_ip, connected)
+
+
+def register(
+    introduction: Introduction,
+    agent_id: str | None,
+    token: str | None,
+    connected: Collection[str],
+    decision: Decision,
+) -> Admission:
+    """Take up or make the agent's record. Only pending ones are decided anew; the others keep their status."""
+    host = known(introduction, agent_id, token, connected)
+    if host is None:
+        if Host.select().where(Host.status == "pending").count() >= MOST_PENDING:
+            raise TooMany(f"{MOST_PENDING} hosts already wait for a decision", retry_after=300)
+        host = hosts.add(introduction)
+    else:
+        hosts.refresh(host, introduction)
+    if host.status == "pending" and (host.decision_reason != decision.reason or decision.status != "pending"):
+        hosts.decide(host, decision.status, decision.policy_id, decision.reason)
+    return Admission(host, token_for(host))
+
+
+def token_for(host: Host) -> Sensitive | None:
+    """An approved host gets its token until it has shown once that it keeps it."""
+    return hosts.issue_token(host) if host.status == "approved" and not host.token_presented else None
+
+
+def approve(host_id: str, by: str) -> Admission:
+    host = hosts.approve(host_id, by)
+    return Admission(host, token_for(host))
+
+
+def register_local(introduction: Introduction) -> Admission:
+    """This machine's own host, approved because whoever runs ROCI runs the machine."""
+    host = hosts.local()
+    if host is None:
+        host = hosts.decide(hosts.add(introduction), "approved", None, "this machine")
+    return Admission(hosts.refresh(host, introduction), None)

@@ -1,0 +1,189 @@
+"""Machines that run containers, and what is known of the agent on each. What is live lies with the hub."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import secrets
+from collections.abc import Iterable
+
+import peewee
+from roci import Conflict, Event, NotFound, Sensitive, emit, hookimpl, now
+
+from .model import Json, Model, Utc
+
+MOVES = {"pending": {"approved", "rejected"}, "approved": set[str](), "rejected": set[str]()}
+
+
+class Host(Model):
+    hostname = peewee.TextField(index=True)
+    status = peewee.TextField(default="pending")  # pending, approved, rejected
+    declared_ip = peewee.TextField()
+    peer_ip = peewee.TextField()
+    effective_ip = peewee.TextField()
+    volume_base = peewee.TextField(default="/data")
+    agent_version = peewee.TextField(null=True)
+    protocol = peewee.IntegerField(default=1)  # 1: the published messages only
+    capabilities = Json(default=list)
+    os = peewee.TextField(null=True)
+    arch = peewee.TextField(null=True)
+    local = peewee.BooleanField(default=False)  # this very machine, over the in-process link
+    policy_id = peewee.TextField(null=True)  # the policy that decided
+    decision_reason = peewee.TextField(default="")
+    reject_reason = peewee.TextField(null=True)
+    token_digest = peewee.TextField(null=True)
+    token_presented = peewee.BooleanField(default=False)  # from then on the token is required
+    last_seen = Utc(null=True)
+    containers = Json(null=True)  # as last reported; None: never
+
+
+@dataclasses.dataclass(frozen=True)
+class Introduction:
+    """What an agent says of its host when it registers, and where it was seen from."""
+
+    hostname: str
+    declared_ip: str
+    peer_ip: str
+    effective_ip: str
+    volume_base: str = "/data"
+    protocol: int = 1
+    agent_version: str | None = None
+    capabilities: tuple[str, ...] = ()
+    os: str | None = None
+    arch: str | None = None
+    local: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class HostAdded(Event):
+    host_id: str
+    hostname: str
+    effective_ip: str
+
+
+@dataclasses.dataclass(frozen=True)
+class HostDecided(Event):
+    """A host was admitted, refused or held; by a policy, or by the actor."""
+
+    host_id: str
+    hostname: str
+    status: str
+    policy_id: str | None
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class HostRemoved(Event):
+    host_id: str
+    hostname: str
+
+
+def get(host_id: str) -> Host:
+    host: Host | None = Host.get_or_none(Host.id == host_id)
+    if host is None:
+        raise NotFound("Agent not found")
+    return host
+
+
+def all_() -> list[Host]:
+    return list(Host.select().order_by(Host.created_at, Host.id))
+
+
+def local() -> Host | None:
+    """This very machine, where it is enrolled."""
+    found: Host | None = Host.get_or_none(Host.local == True)  # noqa: E712
+    return found
+
+
+def add(introduction: Introduction) -> Host:
+    host = Host.create(**dataclasses.asdict(introduction), last_seen=now())
+    emit(HostAdded(host.id, host.hostname, host.effective_ip))
+    return host
+
+
+def refresh(host: Host, introduction: Introduction) -> Host:
+    """The same host introduced itself again; what it says of itself may have changed."""
+    for name, value in dataclasses.asdict(introduction).items():
+        setattr(host, name, value)
+    host.last_seen = now()
+    host.save()
+    return host
+
+
+def by_token(host_id: str, token: str) -> Host | None:
+    """The host whose agent holds this token; None for a wrong one, whatever record it names."""
+    host: Host | None = Host.get_or_none(Host.id == host_id)
+    if host is None or not host.token_digest or not secrets.compare_digest(host.token_digest, digest(token)):
+        return None
+    if not host.token_presented:
+        host.token_presented = True
+        host.save()
+    return host
+
+
+def without_token(hostname: str, effective_ip: str, connected: Iterable[str]) -> Host | None:
+    """The record an agent without a token may take up again: one that never presented a token and is not here now."""
+    same = (Host.hostname == hostname) & (Host.effective_ip == effective_ip)
+    free = Host.select().where(same, ~Host.token_presented, ~Host.local, Host.id.not_in(list(connected)))
+    host: Host | None = free.order_by(Host.created_at).first()
+    return host
+
+
+def issue_token(host: Host) -> Sensitive:
+    """A new token for the host's agent, returned once; only its digest is kept."""
+    token = Sensitive(secrets.token_hex(32))
+    host.token_digest = digest(token)
+    host.save()
+    return token
+
+
+def decide(host: Host, status: str, policy_id: str | None, reason: str) -> Host:
+    """Record what the policies or a person decided. `pending` keeps a pending host waiting, with the reason."""
+    if status != host.status and status not in MOVES[host.status]:
+        raise Conflict("Agent is not pending")
+    host.status, host.policy_id, host.decision_reason = status, policy_id, reason
+    host.save()
+    emit(HostDecided(host.id, host.hostname, status, policy_id, reason))
+    return host
+
+
+def approve(host_id: str, by: str) -> Host:
+    host = get(host_id)
+    if host.status != "pending":
+        raise Conflict(f"Agent is not pending (it is {host.status})")
+    return decide(host, "approved", None, f"approved by {by}")
+
+
+def reject(host_id: str, by: str, reason: str | None = None) -> Host:
+    """Refuse a pending host. An approved one is removed instead."""
+    host = get(host_id)
+    if host.status != "pending":
+        raise Conflict(f"Agent is not pending (it is {host.status})")
+    host.reject_reason = reason
+    return decide(host, "rejected", None, f"rejected by {by}")
+
+
+def remove(host_id: str) -> Host:
+    """Forget a host and its token. What it runs goes on running there."""
+    host = get(host_id)
+    host.delete_instance()
+    emit(HostRemoved(host.id, host.hostname))
+    return host
+
+
+def record_heartbeats(rows: Iterable[tuple[datetime.datetime, str | None, str]]) -> None:
+    """Write what was heard since the last flush: last seen, the containers' JSON where it changed (else None), id."""
+    seen, last_seen = list(rows), Utc()
+    sql = "update host set last_seen = ?, containers = coalesce(?, containers) where id = ?"
+    values = [(last_seen.db_value(at), containers, host_id) for at, containers, host_id in seen]
+    Host._meta.database.cursor().executemany(sql, values)
+
+
+def digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@hookimpl
+def register_models() -> list[type[peewee.Model]]:
+    return [Host]

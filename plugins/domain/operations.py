@@ -1,0 +1,159 @@
+"""One recorded run of anything that is done to a host: who, when, what, output, outcome. Its id is the command's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import peewee
+from roci import Conflict, Event, NotFound, Outcome, current_actor, emit, hookimpl, now
+
+from .applications import Application
+from .hosts import Host
+from .model import Json, Model, Utc
+
+KEPT = 64 * 1024  # characters of output kept, the last ones
+UNFINISHED = ("pending", "running")
+ENDS = {"succeeded", "failed", "cancelled", "timed_out", "interrupted"}
+MOVES = {
+    "pending": {"running", "cancelled", "interrupted"},
+    "running": ENDS,
+    # Nobody knew how it went; the agent came back and told.
+    "interrupted": {"succeeded", "failed"},
+    "timed_out": {"succeeded"},
+}
+
+
+class Operation(Model):
+    kind = peewee.TextField()
+    status = peewee.TextField(default="pending", index=True)
+    actor_id = peewee.TextField()
+    actor_name = peewee.TextField()
+    host_id = peewee.TextField(index=True)
+    hostname = peewee.TextField()
+    application_id = peewee.TextField(null=True, index=True)
+    application_name = peewee.TextField(null=True)
+    revision = peewee.IntegerField(null=True)
+    args = Json(default=dict)  # never a secret's value, only its name
+    timeout = peewee.IntegerField()  # seconds, counted from started_at
+    started_at = Utc(null=True)
+    finished_at = Utc(null=True)
+    exit_code = peewee.IntegerField(null=True)
+    output = peewee.TextField(default="")  # masked, the last KEPT characters
+    reason = peewee.TextField(default="")  # why it ended as it did, where the output does not say
+
+
+@dataclasses.dataclass(frozen=True)
+class OperationStarted(Event):
+    operation_id: str
+    kind: str
+    host_id: str
+    application_id: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class OperationFinished(Event):
+    operation_id: str
+    kind: str
+    host_id: str
+    application_id: str | None
+    status: str
+    reason: str
+    exit_code: int | None
+
+
+def get(operation_id: str) -> Operation:
+    operation: Operation | None = Operation.get_or_none(Operation.id == operation_id)
+    if operation is None:
+        raise NotFound("Operation not found")
+    return operation
+
+
+def list_(
+    limit: int,
+    offset: int = 0,
+    *,
+    application_id: str | None = None,
+    host_id: str | None = None,
+    status: str | None = None,
+    kind: str | None = None,
+) -> tuple[list[Operation], int]:
+    """Newest first, without their output; and how many there are in all."""
+    wanted = {"application_id": application_id, "host_id": host_id, "status": status, "kind": kind}
+    fields = [field for field in Operation._meta.sorted_fields if field is not Operation.output]
+    query = Operation.select(*fields)
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(getattr(Operation, name) == value)
+    newest = query.order_by(Operation.created_at.desc(), Operation.id)
+    return list(newest.limit(limit).offset(offset)), query.count()
+
+
+def unfinished() -> list[Operation]:
+    return list(Operation.select().where(Operation.status.in_(UNFINISHED)).order_by(Operation.created_at))
+
+
+def begin(
+    kind: str, host: Host, timeout: int, application: Application | None = None, args: Mapping[str, Any] | None = None
+) -> Operation:
+    """Record a run as begun, before its command is sent. One at a time for an application: Conflict."""
+    if application is not None and (busy := _current(application.id)):
+        raise Conflict(f"the application has a {busy.kind} under way: wait for it, or cancel it")
+    actor = current_actor.get()
+    operation = Operation.create(
+        kind=kind,
+        status="running",
+        actor_id=actor.id,
+        actor_name=actor.name,
+        host_id=host.id,
+        hostname=host.hostname,
+        application_id=application and application.id,
+        application_name=application and application.name,
+        revision=application and application.deployed_revision,
+        args=args or {},
+        timeout=timeout,
+        started_at=now(),
+    )
+    emit(OperationStarted(operation.id, kind, host.id, operation.application_id))
+    return operation
+
+
+def _current(application_id: str) -> Operation | None:
+    mine = (Operation.application_id == application_id) & Operation.status.in_(UNFINISHED)
+    found: Operation | None = Operation.select().where(mine).first()
+    return found
+
+
+def is_latest(operation: Operation) -> bool:
+    """Whether no later operation was begun for the same application: only the latest tells its state."""
+    same = Operation.application_id == operation.application_id
+    return not Operation.select().where(same, Operation.created_at > operation.created_at).exists()
+
+
+def finish(operation_id: str, outcome: Outcome) -> Operation | None:
+    """End a run, once: None when it has ended already and this outcome adds nothing."""
+    operation = get(operation_id)
+    if outcome.status not in MOVES.get(operation.status, set()):
+        return None
+    operation.status, operation.finished_at = outcome.status, now()
+    operation.exit_code, operation.reason = outcome.exit_code, outcome.reason
+    operation.output = outcome.output[-KEPT:]
+    operation.save()
+    emit(
+        OperationFinished(
+            operation.id,
+            operation.kind,
+            operation.host_id,
+            operation.application_id,
+            operation.status,
+            operation.reason,
+            operation.exit_code,
+        )
+    )
+    return operation
+
+
+@hookimpl
+def register_models() -> list[type[peewee.Model]]:
+    return [Operation]
