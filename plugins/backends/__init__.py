@@ -1,0 +1,1 @@
+"""How an application is put on a host: backends plan steps and run none. Everything here is pure."""
