@@ -4,7 +4,15 @@
 ESSENTIAL: tuple[str, ...] = ()
 
 # Can be left out by name: `disable: [backends.docker]`.
-DEFAULT: tuple[str, ...] = ()
+DEFAULT: tuple[str, ...] = (
+    "facts.address",
+    "facts.presented",
+    "matchers.network",
+    "matchers.names",
+    "matchers.tokens",
+    "matchers.time",
+    "matchers.logic",
+)
 
 # Those that add to the command line; nothing else is loaded for `roci --help`.
 COMMANDS: tuple[str, ...] = ()
