@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import peewee
+
 from roci import SYSTEM, Conflict, Event, Invalid, NotFound, Spec, current_actor, emit, hookimpl, now
 
 from . import hosts
@@ -89,13 +90,17 @@ def all_() -> list[Application]:
 
 def revisions(application_id: str) -> list[Revision]:
     """Newest first."""
-    return list(get(application_id).revisions.order_by(Revision.number.desc()))
+    return list(_revisions(get(application_id)).order_by(Revision.number.desc()))
+
+
+def _revisions(application: Application) -> peewee.ModelSelect:
+    return Revision.select().where(Revision.application == application)
 
 
 def text(application: Application, number: int | None = None) -> str:
     """The Compose file at a revision; None: the current one."""
     wanted = application.revision if number is None else number
-    revision: Revision | None = application.revisions.where(Revision.number == wanted).first()
+    revision: Revision | None = _revisions(application).where(Revision.number == wanted).first()
     if revision is None:
         raise NotFound(f"Revision {wanted} not found")
     return str(revision.text)
@@ -179,12 +184,17 @@ def move(application: Application, status: str, error: str | None = None) -> App
     return application
 
 
-def begin_deploy(application: Application, host_id: str) -> Application:
-    """Accept a deploy onto a host: it becomes the assigned one."""
+def check_deployable(application: Application, host_id: str | None) -> None:
+    """Whether its state allows a deploy onto that host. Raises Conflict."""
     if application.status == "deploying":
         raise Conflict("the application is already deploying")
     if application.status == "running" and host_id != application.host_id:
         raise Conflict("the application is running on another agent: stop it first")
+
+
+def begin_deploy(application: Application, host_id: str) -> Application:
+    """Accept a deploy onto a host: it becomes the assigned one."""
+    check_deployable(application, host_id)
     application.host_id, application.updated_at = host_id, now()
     application.deployed_revision, application.last_deployed_at = application.revision, now()
     return move(application, "deploying")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import peewee
+
 from roci import Conflict, Event, emit, hookimpl, now
 
 from .applications import Application

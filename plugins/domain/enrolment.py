@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection
 
-from roci import Sensitive, TooMany
+from roci import Conflict, Sensitive, TooMany
 
 from . import hosts
 from .hosts import Host, Introduction
@@ -22,6 +22,10 @@ class Admission:
     token: Sensitive | None
 
 
+class Undecided(Conflict):
+    """The record turned out to need a decision."""
+
+
 def known(
     introduction: Introduction, agent_id: str | None, token: str | None, connected: Collection[str]
 ) -> Host | None:
@@ -31,22 +35,40 @@ def known(
     return hosts.without_token(introduction.hostname, introduction.effective_ip, connected)
 
 
+def is_settled(introduction: Introduction, agent_id: str | None, token: str | None) -> bool:
+    """Whether this agent's record was decided, so that no policy need be asked. Changes nothing."""
+    if agent_id and token and (host := hosts.find_by_token(agent_id, token)):
+        return host.status != "pending"
+    free = hosts.without_token(introduction.hostname, introduction.effective_ip, ())
+    return free is not None and free.status != "pending"
+
+
 def register(
     introduction: Introduction,
     agent_id: str | None,
     token: str | None,
     connected: Collection[str],
-    decision: Decision,
+    decision: Decision | None,
 ) -> Admission:
-    """Take up or make the agent's record. Only pending ones are decided anew; the others keep their status."""
+    """Take up or make the agent's record. Only pending ones are decided, which needs a decision: Undecided."""
     host = known(introduction, agent_id, token, connected)
+    if decision is None and (host is None or host.status == "pending"):
+        raise Undecided("the policies must be asked first")
     if host is None:
         if Host.select().where(Host.status == "pending").count() >= MOST_PENDING:
             raise TooMany(f"{MOST_PENDING} hosts already wait for a decision", retry_after=300)
         host = hosts.add(introduction)
     else:
         hosts.refresh(host, introduction)
-    if host.status == "pending" and (host.decision_reason != decision.reason or decision.status != "pending"):
+    if (
+        decision
+        and host.status == "pending"
+        and (host.decision_reason, host.status)
+        != (
+            decision.reason,
+            decision.status,
+        )
+    ):
         hosts.decide(host, decision.status, decision.policy_id, decision.reason)
     return Admission(host, token_for(host))
 

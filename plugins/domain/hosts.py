@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable
 
 import peewee
+
 from roci import Conflict, Event, NotFound, Sensitive, emit, hookimpl, now
 
 from .model import Json, Model, Utc
@@ -111,12 +112,18 @@ def refresh(host: Host, introduction: Introduction) -> Host:
     return host
 
 
-def by_token(host_id: str, token: str) -> Host | None:
+def find_by_token(host_id: str, token: str) -> Host | None:
     """The host whose agent holds this token; None for a wrong one, whatever record it names."""
     host: Host | None = Host.get_or_none(Host.id == host_id)
     if host is None or not host.token_digest or not secrets.compare_digest(host.token_digest, digest(token)):
         return None
-    if not host.token_presented:
+    return host
+
+
+def by_token(host_id: str, token: str) -> Host | None:
+    """The same, and from now on this host needs its token."""
+    host = find_by_token(host_id, token)
+    if host and not host.token_presented:
         host.token_presented = True
         host.save()
     return host

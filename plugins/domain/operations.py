@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import peewee
+
 from roci import Conflict, Event, NotFound, Outcome, current_actor, emit, hookimpl, now
 
 from .applications import Application
@@ -98,8 +99,8 @@ def begin(
     kind: str, host: Host, timeout: int, application: Application | None = None, args: Mapping[str, Any] | None = None
 ) -> Operation:
     """Record a run as begun, before its command is sent. One at a time for an application: Conflict."""
-    if application is not None and (busy := _current(application.id)):
-        raise Conflict(f"the application has a {busy.kind} under way: wait for it, or cancel it")
+    if application is not None:
+        check_idle(application)
     actor = current_actor.get()
     operation = Operation.create(
         kind=kind,
@@ -119,10 +120,11 @@ def begin(
     return operation
 
 
-def _current(application_id: str) -> Operation | None:
-    mine = (Operation.application_id == application_id) & Operation.status.in_(UNFINISHED)
-    found: Operation | None = Operation.select().where(mine).first()
-    return found
+def check_idle(application: Application) -> None:
+    """One thing at a time is done to an application. Raises Conflict."""
+    mine = (Operation.application_id == application.id) & Operation.status.in_(UNFINISHED)
+    if busy := Operation.select().where(mine).first():
+        raise Conflict(f"the application has a {busy.kind} under way: wait for it, or cancel it")
 
 
 def is_latest(operation: Operation) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import peewee
+
 from roci import Event, Invalid, Matcher, NotFound, emit, hookimpl, now
 
 from .model import Json, Model, Utc

@@ -1,0 +1,1 @@
+"""The link to hosts and both of its ends."""

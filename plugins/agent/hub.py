@@ -1,0 +1,333 @@
+"""The server's end of every link: who is connected now, what they last said, and the socket they say it on.
+
+Live state is in memory, one `Live` a host. A heartbeat touches nothing else; what it said is written in batches,
+four times a second. Nothing here decides anything: enrolment and operations are set by the layer above.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Collection
+from typing import Any, ClassVar, Protocol, cast
+
+import msgspec
+
+from roci import Event, Malformed, NotReady, Roci, RociError, Task, hookimpl, now
+
+from ..domain import enrolment, hosts
+from . import wire
+
+log = logging.getLogger("roci.hub")
+
+
+class Links(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Times of the link, in seconds."""
+
+    section: ClassVar[str] = "links"
+    heartbeat_interval: float = 15
+    stale_after: float = 45  # silence after which a host counts as disconnected
+    register_within: float = 10  # what a new connection has to say who it is
+    grace: float = 60  # what a lost agent has to come back with the result of its command
+
+
+class Closed(Exception):
+    """The other end is gone."""
+
+
+class Channel(Protocol):
+    """Text frames in both directions: a websocket, or queues inside the process."""
+
+    peer: str
+    forwarded_for: str | None
+
+    async def receive(self) -> str | bytes:
+        """The next frame. Raises Closed."""
+
+    async def send(self, text: str) -> None: ...
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+class Link:
+    """One agent's connection, from its registration on."""
+
+    def __init__(self, channel: Channel, register: wire.Register) -> None:
+        self.protocol = register.protocol
+        self.capabilities = frozenset(register.capabilities)
+        self.closing = False
+        self._channel = channel
+        self._task = asyncio.current_task()
+
+    async def send(self, message: wire.Message) -> None:
+        """Raises NotReady when the agent is gone."""
+        try:
+            await self._channel.send(wire.encode(message))
+        except Closed:
+            raise NotReady("the agent is not connected") from None
+
+    async def close(self, code: int, reason: str) -> None:
+        """Say why and end the connection, whoever calls."""
+        if self.closing:
+            return
+        self.closing = True
+        with contextlib.suppress(Closed):
+            await self._channel.close(code, reason)
+        if self._task and self._task is not asyncio.current_task():
+            self._task.cancel()
+
+
+class Live:
+    """What is known of a host at this moment. `version` grows with every change, for those who cache."""
+
+    def __init__(self, host: hosts.Host) -> None:
+        self.host = host
+        self.link: Link | None = None
+        self.heard = 0.0  # the loop's clock, at the last frame
+        self.last_seen: datetime.datetime | None = host.last_seen
+        self.containers: list[wire.Container] | None = None  # None: not reported since this process started
+        self.engine_error: str | None = None
+        self.running_apps: deque[frozenset[str]] = deque(maxlen=3)  # of the last heartbeats
+        self.version = 0
+        self.unsaved = False
+
+    @property
+    def is_connected(self) -> bool:
+        return self.link is not None
+
+    def heard_of(self, beat: wire.Heartbeat) -> None:
+        self.last_seen = now()
+        self.version += 1
+        self.engine_error = beat.engine_error
+        if beat.containers is None:
+            return
+        if beat.containers != self.containers:
+            self.containers, self.unsaved = beat.containers, True
+            apps = frozenset(c.app or c.name for c in beat.containers if c.status.startswith(("running", "Up")))
+        else:
+            apps = self.running_apps[-1] if self.running_apps else frozenset()
+        self.running_apps.append(apps)
+
+
+class Listener(Protocol):
+    """What the layer above wants to hear of links."""
+
+    async def received(self, live: Live, message: wire.FromAgent) -> None: ...
+
+    def arrived(self, live: Live) -> None: ...
+
+    def left(self, live: Live) -> None: ...
+
+
+class Door(Protocol):
+    """Decides who may join."""
+
+    async def prepare(self, register: wire.Register, channel: Channel, local: bool) -> Any:
+        """Look a registration over. May take seconds."""
+
+    async def settle(self, knock: Any, connected: Collection[str]) -> enrolment.Admission:
+        """Find or make its record. One at a time."""
+
+
+class Hub:
+    """All hosts, live. Reached as `roci.part(Hub)`."""
+
+    door: Door
+    listener: Listener
+
+    def __init__(self, roci: Roci) -> None:
+        self._roci = roci
+        self.times = roci.section(Links)
+        self.roster: dict[str, Live] = {}
+        self._dirty: set[str] = set()
+        self._settling = asyncio.Lock()
+
+    async def load(self) -> None:
+        for host in await self._roci.read(hosts.all_):
+            self.roster[host.id] = Live(host)
+
+    @property
+    def connected(self) -> int:
+        return sum(live.is_connected for live in self.roster.values())
+
+    def require(self, host_id: str) -> Link:
+        """The link of an approved, connected host, or NotReady with the reason. Safe from any thread."""
+        live = self.roster.get(host_id)
+        if live is None or live.host.status != "approved":
+            raise NotReady(f"the agent is {live.host.status if live else 'unknown'}, not approved")
+        if live.link is None:
+            raise NotReady(f"the agent on {live.host.hostname} is not connected")
+        return live.link
+
+    async def serve(self, channel: Channel, local: bool = False) -> None:
+        """One agent's connection, from its first frame to its last."""
+        live: Live | None = None
+        link: Link | None = None
+        try:
+            register = await self._hello(channel)
+            link = Link(channel, register)
+            live = await self._admit(register, channel, link, local)
+            await self._listen(live, link, channel)
+        except Malformed as error:
+            await channel.close(wire.MALFORMED, error.message[:100])
+        except RociError as error:
+            await channel.close(wire.TRY_LATER, error.message[:100])
+        except asyncio.CancelledError:
+            if not (link and link.closing):
+                raise
+            cast(asyncio.Task[None], asyncio.current_task()).uncancel()  # it was our own close
+        except Closed:
+            pass
+        finally:
+            if live and live.link is link:
+                self._detach(live)
+
+    async def _hello(self, channel: Channel) -> wire.Register:
+        try:
+            async with asyncio.timeout(self.times.register_within):
+                message = wire.from_agent(await channel.receive())
+        except TimeoutError:
+            await channel.close(wire.NO_REGISTER, "no register within the time")
+            raise Closed from None
+        if not isinstance(message, wire.Register):
+            await channel.close(wire.NO_REGISTER, "the first message must be register")
+            raise Closed
+        return message
+
+    async def _admit(self, register: wire.Register, channel: Channel, link: Link, local: bool) -> Live:
+        knock = await self.door.prepare(register, channel, local)
+        async with self._settling:
+            here = [host_id for host_id, live in self.roster.items() if live.is_connected]
+            admission = await self.door.settle(knock, here)
+            host = admission.host
+            live = self.roster.setdefault(host.id, Live(host))
+            before, live.link, live.host = live.link, link, host
+            live.last_seen, live.heard = host.last_seen, asyncio.get_running_loop().time()
+            live.version += 1
+        if before is not None:
+            await before.close(wire.REPLACED, "replaced by a newer connection")
+        await self.tell(live, admission.token)
+        if host.status == "rejected":
+            await link.close(wire.REJECTED, (host.reject_reason or host.decision_reason)[:100])
+            raise Closed
+        log.info("%s is here (%s, %s)", host.hostname, host.status, host.effective_ip)
+        self.listener.arrived(live)
+        return live
+
+    async def tell(self, live: Live, token: str | None = None) -> None:
+        """Answer a registration: at once, and again when the decision changes."""
+        if live.link is None:
+            return
+        host = live.host
+        await live.link.send(
+            wire.RegistrationResponse(
+                status=host.status,
+                agent_id=host.id,
+                protocol=wire.PROTOCOL,
+                heartbeat_interval=self.times.heartbeat_interval,
+                agent_token=token,
+                reason=host.reject_reason or host.decision_reason or None,
+            )
+        )
+
+    async def _listen(self, live: Live, link: Link, channel: Channel) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            message = wire.from_agent(await channel.receive())
+            live.heard = clock()
+            match message:
+                case wire.Heartbeat():
+                    live.heard_of(message)
+                    self._dirty.add(live.host.id)
+                    if message.running_commands is not None:
+                        await self.listener.received(live, message)
+                case wire.Ping():
+                    await link.send(wire.Pong())
+                case wire.Register():
+                    raise Malformed("already registered")
+                case None:
+                    log.debug("%s sent a message of an unknown type", live.host.hostname)
+                case _:
+                    await self.listener.received(live, message)
+
+    def _detach(self, live: Live) -> None:
+        live.link = None
+        live.version += 1
+        live.running_apps.clear()
+        log.info("%s is gone", live.host.hostname)
+        self.listener.left(live)
+
+    async def sweep(self) -> None:
+        """Close what was silent for too long."""
+        oldest = asyncio.get_running_loop().time() - self.times.stale_after
+        for live in list(self.roster.values()):
+            if live.link and live.heard < oldest:
+                await live.link.close(wire.STALE, f"silent for {self.times.stale_after:g} s")
+
+    async def flush(self) -> None:
+        """Write what heartbeats said since the last time."""
+        if not self._dirty:
+            return
+        dirty, self._dirty = self._dirty, set()
+        rows = [self._row(live) for host_id in dirty if (live := self.roster.get(host_id))]
+        try:
+            await self._roci.write(hosts.record_heartbeats, rows)
+        except RociError as error:
+            log.warning("heartbeats were not saved: %s", error.message)
+
+    @staticmethod
+    def _row(live: Live) -> tuple[datetime.datetime, str | None, str]:
+        changed, live.unsaved = live.unsaved, False
+        containers = msgspec.json.encode(live.containers).decode() if changed else None
+        return live.last_seen or now(), containers, live.host.id
+
+    async def renew(self, host_id: str) -> None:
+        """The host's record changed: keep the new one."""
+        if live := self.roster.get(host_id):
+            live.host = await self._roci.read(hosts.get, host_id)
+            live.version += 1
+
+    async def forget(self, host_id: str) -> None:
+        if (live := self.roster.pop(host_id, None)) and live.link:
+            await live.link.close(wire.DELETED, "this host was removed")
+
+    async def close_all(self) -> None:
+        """The process is to stop: every agent is told, so that it comes back soon."""
+        await self._roci.draining.wait()
+        links = [live.link for live in self.roster.values() if live.link]
+        await asyncio.gather(*(link.close(wire.GOING_AWAY, "the server restarts") for link in links))
+
+
+@hookimpl
+def register_settings() -> type[Links]:
+    return Links
+
+
+@hookimpl
+def register_tasks(roci: Roci) -> list[Task]:
+    return [
+        Task("write heartbeats", 0.25, lambda: roci.part(Hub).flush()),
+        Task("close silent links", 5, lambda: roci.part(Hub).sweep()),
+    ]
+
+
+@hookimpl
+@contextlib.asynccontextmanager
+async def lifespan(roci: Roci) -> AsyncIterator[None]:
+    hub = Hub(roci)
+    await hub.load()
+    roci.provide(hub)
+    roci.spawn(hub.close_all(), "close links when draining")
+    yield
+    await hub.flush()
+
+
+@hookimpl
+async def on_event(roci: Roci, event: Event) -> Any:
+    if isinstance(event, hosts.HostDecided):
+        await roci.part(Hub).renew(event.host_id)
+    elif isinstance(event, hosts.HostRemoved):
+        await roci.part(Hub).forget(event.host_id)

@@ -1,0 +1,1 @@
+"""What is done: everything here is async and reaches the outside world."""

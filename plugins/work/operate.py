@@ -1,0 +1,270 @@
+"""Operations under way: commands sent, output as it comes, each outcome recorded once.
+
+A row is committed before its command is sent, and a result before it is acknowledged. Whatever is killed in
+between, the next start knows which commands nobody heard of, gives their agents the grace time to tell, and
+says so when they do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+
+from roci import Conflict, Event, NotFound, NotReady, Outcome, Roci, Unavailable, hookimpl, now
+
+from ..agent import wire
+from ..agent.hub import Hub, Link, Live
+from ..agent.masking import Masker
+from ..domain import operations
+from ..domain.hosts import HostRemoved
+from ..domain.operations import KEPT, Operation
+
+log = logging.getLogger("roci.operate")
+RETRY = 5.0  # seconds until the end of a run is written again
+SLACK = 10.0  # seconds an agent that keeps the time itself has to tell that it ran out
+WITHHELD = "(output withheld: the server was restarted and could not have hidden the secrets in it)"
+
+
+class Run:
+    """A command under way, in memory: its output so far, and those who wait for more of it."""
+
+    def __init__(self, operation: Operation, secrets: Iterable[str] | None) -> None:
+        self.operation = operation
+        self.secrets_known = secrets is not None  # False after a restart of the server
+        self.masker = Masker(secrets or ())
+        self.link: Link | None = None  # the connection it was sent on
+        self.ended: Operation | None = None
+        self.deadline: asyncio.TimerHandle | None = None
+        self.grace: asyncio.TimerHandle | None = None
+        self._pieces: deque[tuple[int, str]] = deque()
+        self._size = self._next = 0
+        self._more = asyncio.Event()
+
+    def add(self, text: str) -> None:
+        """Keep a piece of output, masked; the oldest go when it is too much."""
+        if not text:
+            return
+        self._pieces.append((self._next, text))
+        self._next, self._size = self._next + 1, self._size + len(text)
+        while self._size > KEPT and len(self._pieces) > 1:
+            self._size -= len(self._pieces.popleft()[1])
+        self.wake()
+
+    def wake(self) -> None:
+        self._more.set()
+        self._more = asyncio.Event()
+
+    @property
+    def so_far(self) -> str:
+        return "".join(text for _, text in self._pieces)
+
+    async def follow(self, after: int = -1) -> AsyncIterator[tuple[int, str]]:
+        """Numbered pieces of output later than `after`, until the run has ended. A slow reader skips some."""
+        while True:
+            more, ended = self._more, self.ended
+            for number, text in list(self._pieces):
+                if number > after:
+                    after = number
+                    yield number, text
+            if ended is not None:
+                return
+            await more.wait()
+
+    def end(self, operation: Operation) -> None:
+        for timer in (self.deadline, self.grace):
+            if timer:
+                timer.cancel()
+        self.ended = operation
+        self.wake()
+
+
+class Operator:
+    """All operations under way. Reached as `roci.part(Operator)`; it hears of every link."""
+
+    def __init__(self, roci: Roci) -> None:
+        self._roci = roci
+        self._hub = roci.part(Hub)
+        self._runs: dict[str, Run] = {}
+
+    async def resume(self) -> None:
+        """After a start: what was under way has the grace time to be told of."""
+        for operation in await self._roci.read(operations.unfinished):
+            run = self._runs[operation.id] = Run(operation, None if operation.args.get("secrets") else ())
+            gone = (now() - (operation.started_at or operation.created_at)).total_seconds()
+            left = max(operation.timeout - gone, self._hub.times.grace)
+            run.deadline = self._later(left + SLACK, run, "timed_out", f"no result in {operation.timeout} s")
+            self._start_grace(run)
+        if self._runs:
+            log.warning("%d operations were under way when ROCI stopped; waiting for their agents", len(self._runs))
+
+    async def launch(self, operation: Operation, message: wire.Message, secrets: Iterable[str] = ()) -> Run:
+        """Send the command of an operation that is committed. A dead link is not an error here: it has its grace."""
+        run = self._runs[operation.id] = Run(operation, list(secrets))
+        try:
+            run.link = self._hub.require(operation.host_id)
+            slack = SLACK if run.link.protocol >= wire.PROTOCOL else 0
+            run.deadline = self._later(
+                operation.timeout + slack, run, "timed_out", f"no result in {operation.timeout} s"
+            )
+            await run.link.send(message)
+        except NotReady:
+            self._start_grace(run)
+        return run
+
+    def run(self, operation_id: str) -> Run | None:
+        """The live side of an operation; None when it has ended."""
+        return self._runs.get(operation_id)
+
+    async def cancel(self, operation_id: str) -> None:
+        """Ask the agent to stop a command. It ends when the agent says so."""
+        operation = await self._roci.read(operations.get, operation_id)
+        run = self._runs.get(operation_id)
+        if run is None:
+            raise Conflict(f"the operation has ended ({operation.status})")
+        link = self._hub.require(operation.host_id)
+        if "cancel" not in link.capabilities:
+            raise Conflict(f"the agent on {operation.hostname} cannot cancel")
+        await link.send(wire.Cancel(command_id=operation_id))
+
+    # --- what links tell ---
+
+    async def received(self, live: Live, message: wire.FromAgent) -> None:
+        match message:
+            case wire.Result():
+                await self._result(live, message)
+            case wire.Output():
+                if run := self._mine(live, message.command_id):
+                    run.add(run.masker.feed(message.data))
+            case wire.Heartbeat():
+                await self._compare(live, message.running_commands or ())
+
+    def arrived(self, live: Live) -> None:
+        pass  # its first heartbeat tells what still runs
+
+    def left(self, live: Live) -> None:
+        for run in self._on(live):
+            self._start_grace(run)
+
+    def _on(self, live: Live) -> list[Run]:
+        return [run for run in self._runs.values() if run.operation.host_id == live.host.id]
+
+    def _mine(self, live: Live, command_id: str | None) -> Run | None:
+        """The run an agent speaks of. Without a known id: the only one it can mean."""
+        mine = {run.operation.id: run for run in self._on(live)}
+        if command_id in mine:
+            return mine[command_id]
+        return next(iter(mine.values())) if len(mine) == 1 else None
+
+    async def _result(self, live: Live, result: wire.Result) -> None:
+        run = self._mine(live, result.command_id)
+        operation_id = run.operation.id if run else result.command_id
+        if operation_id is None:
+            log.warning("%s sent a result of no known command", live.host.hostname)
+            return
+        try:
+            operation = run.operation if run else await self._late(live, operation_id)
+            await self._settle(operation_id, self._outcome(live, run, operation, result))
+        except NotFound:
+            log.warning("%s sent a result of no known command", live.host.hostname)
+        if live.link and "ack" in live.link.capabilities and result.command_id:
+            with contextlib.suppress(NotReady):
+                await live.link.send(wire.Ack(command_id=result.command_id))
+
+    async def _late(self, live: Live, operation_id: str) -> Operation:
+        """An operation that was given up. It is told of only by the host whose it is."""
+        operation = await self._roci.read(operations.get, operation_id)
+        if operation.host_id != live.host.id:
+            raise NotFound("Operation not found")
+        return operation
+
+    def _outcome(self, live: Live, run: Run | None, operation: Operation, result: wire.Result) -> Outcome:
+        text = result.output or "\n".join(part for part in (result.stdout, result.stderr) if part)
+        masks_itself = live.link is not None and live.link.protocol >= wire.PROTOCOL
+        if run and run.secrets_known:
+            text = run.masker.mask(text) or run.so_far
+        elif operation.args.get("secrets") and not masks_itself:
+            text = WITHHELD
+        status = next((word for word in ("timed_out", "cancelled", "interrupted") if result.data.get(word)), "failed")
+        reason = str(result.data.get("reason", ""))[:500]
+        exit_code = result.exit_code if result.exit_code is None or abs(result.exit_code) < 2**31 else None
+        return Outcome("succeeded" if result.success else status, text, exit_code, reason)
+
+    async def _compare(self, live: Live, running: Iterable[str]) -> None:
+        """An agent that came back tells what it still runs; what it does not know of any more will never end."""
+        still = set(running)
+        for run in self._on(live):
+            if run.operation.id in still:
+                self._stop_grace(run)
+            elif run.link is not live.link:
+                reason = "the agent came back without this command: it was restarted, or never received it"
+                await self._settle(run.operation.id, Outcome("interrupted", run.so_far, reason=reason))
+
+    # --- how it ends ---
+
+    def _start_grace(self, run: Run) -> None:
+        if run.grace is None:
+            run.grace = self._later(self._hub.times.grace, run, "interrupted", "agent lost")
+
+    def _stop_grace(self, run: Run) -> None:
+        if run.grace:
+            run.grace.cancel()
+            run.grace = None
+
+    def _later(self, seconds: float, run: Run, status: str, reason: str) -> asyncio.TimerHandle:
+        def end() -> None:
+            outcome = Outcome(status, run.so_far, reason=reason)
+            self._roci.spawn(self._give_up(run, outcome), f"end {run.operation.kind} {run.operation.id}")
+
+        return asyncio.get_running_loop().call_later(seconds, end)
+
+    async def _give_up(self, run: Run, outcome: Outcome) -> None:
+        while run.ended is None:
+            try:
+                await self._settle(run.operation.id, outcome)
+            except Unavailable as error:  # a full disk; the end of a run is worth waiting for
+                log.error(
+                    "the end of %s %s is not recorded yet: %s", run.operation.kind, run.operation.id, error.message
+                )
+                await asyncio.sleep(RETRY)
+        if outcome.status == "timed_out":
+            with contextlib.suppress(NotReady, Conflict):
+                link = self._hub.require(run.operation.host_id)
+                if "cancel" in link.capabilities:
+                    await link.send(wire.Cancel(command_id=run.operation.id))
+
+    async def _settle(self, operation_id: str, outcome: Outcome) -> None:
+        """Record how a run ended, and what that means, in one transaction; then tell those who follow it."""
+        ended = await self._roci.write(self._record, operation_id, outcome)
+        if (run := self._runs.get(operation_id)) and (ended or run.ended is None):
+            self._runs.pop(operation_id)
+            run.add(run.masker.flush())
+            run.end(ended or run.operation)
+
+    def _record(self, operation_id: str, outcome: Outcome) -> Operation | None:
+        operation = operations.finish(operation_id, outcome)
+        if operation is not None:
+            self._roci.operations[operation.kind].settle(operation, outcome)
+        return operation
+
+    async def host_removed(self, host_id: str) -> None:
+        for run in [run for run in self._runs.values() if run.operation.host_id == host_id]:
+            await self._settle(run.operation.id, Outcome("interrupted", run.so_far, reason="agent removed"))
+
+
+@hookimpl
+@contextlib.asynccontextmanager
+async def lifespan(roci: Roci) -> AsyncIterator[None]:
+    operator = Operator(roci)
+    await operator.resume()
+    roci.provide(operator)
+    roci.part(Hub).listener = operator
+    yield
+
+
+@hookimpl
+async def on_event(roci: Roci, event: Event) -> None:
+    if isinstance(event, HostRemoved):
+        await roci.part(Operator).host_removed(event.host_id)
