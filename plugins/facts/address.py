@@ -123,11 +123,11 @@ class Dns:
 def read_nameserver(text: str) -> dns.nameserver.Do53Nameserver:
     """A server from "10.0.0.1", "10.0.0.1:5353", "fd00::1" or "[fd00::1]:5353". Raises ValueError."""
     host, port = text, "53"
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":") or "53"
-    elif text.count(":") == 1:
-        host, port = text.split(":")
+    if text.startswith("[") and text.endswith("]"):
+        host = text[1:-1]
+    elif text.startswith("[") or text.count(":") == 1:
+        host, _, port = text.rpartition(":")
+        host = host.strip("[]")
     try:
         ipaddress.ip_address(host)
         if not 0 < int(port) < 65536:

@@ -67,7 +67,7 @@ class Codes:
         if not (len(code) == 6 and code.isascii() and code.isdecimal()):
             return None
         current = int(moment.timestamp()) // STEP_SECONDS
-        steps = (current, current - 1, current + 1)
+        steps = [step for step in (current, current - 1, current + 1) if step >= 0]
         right = [step for step in steps if pyotp.utils.strings_equal(code, self._totp.generate_otp(step))]
         return right[0] if right else None
 
