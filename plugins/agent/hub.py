@@ -34,10 +34,6 @@ class Links(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     grace: float = 60  # what a lost agent has to come back with the result of its command
 
 
-class Closed(Exception):
-    """The other end is gone."""
-
-
 class Channel(Protocol):
     """Text frames in both directions: a websocket, or queues inside the process."""
 
@@ -45,7 +41,7 @@ class Channel(Protocol):
     forwarded_for: str | None
 
     async def receive(self) -> str | bytes:
-        """The next frame. Raises Closed."""
+        """The next frame. Raises wire.Closed."""
 
     async def send(self, text: str) -> None: ...
 
@@ -66,7 +62,7 @@ class Link:
         """Raises NotReady when the agent is gone."""
         try:
             await self._channel.send(wire.encode(message))
-        except Closed:
+        except wire.Closed:
             raise NotReady("the agent is not connected") from None
 
     async def close(self, code: int, reason: str) -> None:
@@ -74,7 +70,7 @@ class Link:
         if self.closing:
             return
         self.closing = True
-        with contextlib.suppress(Closed):
+        with contextlib.suppress(wire.Closed):
             await self._channel.close(code, reason)
         if self._task and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -179,7 +175,7 @@ class Hub:
             if not (link and link.closing):
                 raise
             cast(asyncio.Task[None], asyncio.current_task()).uncancel()  # it was our own close
-        except Closed:
+        except wire.Closed:
             pass
         finally:
             if live and live.link is link:
@@ -191,10 +187,10 @@ class Hub:
                 message = wire.from_agent(await channel.receive())
         except TimeoutError:
             await channel.close(wire.NO_REGISTER, "no register within the time")
-            raise Closed from None
+            raise wire.Closed from None
         if not isinstance(message, wire.Register):
             await channel.close(wire.NO_REGISTER, "the first message must be register")
-            raise Closed
+            raise wire.Closed
         return message
 
     async def _admit(self, register: wire.Register, channel: Channel, link: Link, local: bool) -> Live:
@@ -212,7 +208,7 @@ class Hub:
         await self.tell(live, admission.token)
         if host.status == "rejected":
             await link.close(wire.REJECTED, (host.reject_reason or host.decision_reason)[:100])
-            raise Closed
+            raise wire.Closed
         log.info("%s is here (%s, %s)", host.hostname, host.status, host.effective_ip)
         self.listener.arrived(live)
         return live

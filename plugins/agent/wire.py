@@ -19,6 +19,14 @@ MALFORMED, NO_REGISTER, STALE, REJECTED, REPLACED, DELETED = 4000, 4001, 4002, 4
 GOING_AWAY, TRY_LATER = 1001, 1013
 
 
+class Closed(Exception):
+    """The other end is gone: the close code, where there was one."""
+
+    def __init__(self, code: int | None = None, reason: str = "") -> None:
+        super().__init__(code, reason)
+        self.code, self.reason = code, reason
+
+
 class Message(msgspec.Struct, tag_field="type", omit_defaults=True, kw_only=True):
     """One text frame."""
 
@@ -157,11 +165,13 @@ _encode = msgspec.json.Encoder()
 
 def from_agent(text: str | bytes) -> FromAgent | None:
     """A frame from an agent. None: a type this version does not know. Raises Malformed with the reason."""
-    return _decode(_from_agent, text)
+    message: FromAgent | None = _decode(_from_agent, text)
+    return message
 
 
 def from_server(text: str | bytes) -> FromServer | None:
-    return _decode(_from_server, text)
+    message: FromServer | None = _decode(_from_server, text)
+    return message
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], text: str | bytes) -> Any:

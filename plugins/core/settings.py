@@ -121,4 +121,10 @@ def read_sections(pm: pluggy.PluginManager, settings: Settings) -> dict[type[Any
             raise StartupError(
                 f"{name} is not a section of the settings{f'; did you mean {close[0]}?' if close else ''}"
             )
-    return {model: _convert(settings.sections.get(name, {}), model, f"{name}.") for name, model in models.items()}
+    return {model: read_section(model, settings) for model in models.values()}
+
+
+def read_section(model: type[T], settings: Settings) -> T:
+    """One plugin's own settings. Raises StartupError."""
+    name = cast(Any, model).section
+    return _convert(settings.sections.get(name, {}), model, f"{name}.")

@@ -1,0 +1,103 @@
+"""The server's own machine as a host: the same worker at one end, the hub at the other, queues in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from roci import HealthCheck, Roci, hookimpl
+
+from . import wire
+from .engine import engine
+from .hub import Hub
+from .journal import Journal
+from .runner import commands_of
+from .worker import AgentSettings, Worker
+
+CLOSED = None  # what a queue holds at its end
+FRAMES = 256  # in flight in each direction
+
+
+class Pipe:
+    """One end of a link inside the process; `other` is its peer."""
+
+    peer = "127.0.0.1"
+    forwarded_for: str | None = None
+
+    def __init__(self) -> None:
+        self._inbox: asyncio.Queue[str | None] = asyncio.Queue(FRAMES)
+        self.other: Pipe
+        self.code: int | None = None
+
+    async def receive(self) -> str:
+        text = await self._inbox.get()
+        if text is CLOSED:
+            raise wire.Closed(self.code)
+        return text
+
+    async def send(self, text: str) -> None:
+        if self.code is not None:
+            raise wire.Closed(self.code)
+        await self.other._inbox.put(text)
+
+    async def close(self, code: int, reason: str) -> None:
+        for end in (self, self.other):
+            end.code = code
+            while end._inbox.full():
+                end._inbox.get_nowait()
+            end._inbox.put_nowait(CLOSED)
+
+
+def pipe() -> tuple[Pipe, Pipe]:
+    """Two ends of one link."""
+    here, there = Pipe(), Pipe()
+    here.other, there.other = there, here
+    return here, there
+
+
+async def keep_connected(worker: Worker, hub: Hub) -> None:
+    """Serve this machine until its host is removed; the next start enrols it anew."""
+    code = None
+    while code not in (wire.DELETED, wire.GOING_AWAY):
+        here, there = pipe()
+        served = asyncio.create_task(hub.serve(there, local=True))
+        try:
+            await worker.converse(here)
+        except wire.Closed as closed:
+            code = closed.code
+        finally:
+            await here.close(wire.GOING_AWAY, "")
+            served.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await served
+        if code not in (wire.DELETED, wire.GOING_AWAY):
+            await asyncio.sleep(1)
+
+
+@hookimpl
+def register_settings() -> type[AgentSettings]:
+    return AgentSettings
+
+
+@hookimpl
+@contextlib.asynccontextmanager
+async def lifespan(roci: Roci) -> AsyncIterator[None]:
+    worker = None
+    if roci.settings.local_agent:
+        mine = roci.section(AgentSettings)
+        mine = msgspec.structs.replace(mine, state_dir=str(roci.settings.data / "local-agent"))
+        journal = Journal(mine.state)
+        await asyncio.to_thread(journal.recover)
+        worker = Worker(mine, journal, engine(mine.docker_host), roci.backends, commands_of(roci.pm))
+        roci.spawn(keep_connected(worker, roci.part(Hub)), "serve this machine")
+    yield
+    if worker:
+        await worker.stop()
+
+
+@hookimpl
+def register_health_checks(roci: Roci) -> list[HealthCheck]:
+    return [HealthCheck("docker", engine(roci.section(AgentSettings).docker_host).ping)]

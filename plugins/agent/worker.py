@@ -1,0 +1,361 @@
+"""The host's end of the link, over any channel: it registers, tells how its containers are, and does the closed set
+of things that the server may ask for and this host allows. Opens no store; holds no secret on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import logging
+import os
+import platform
+import re
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from roci import Backend, Command, Malformed, RociError, Site, Spec, StartupError, StepFailed, Unavailable, __version__
+
+from . import wire
+from .journal import Identity, Journal
+from .masking import Masker
+from .process import spawn
+from .steps import perform
+
+log = logging.getLogger("roci.agent")
+KEPT = 64 * 1024  # characters of output in a result
+STREAMING = 0.1  # seconds of output that go into one frame
+TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
+BASIC = ("deploy", "stop", "start", "delete")
+NOT_BY_DEFAULT = ("exec", "terminal", "reboot")
+COMMAND_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class AgentSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What this host is called, and what it lets the server do. `roci agent` takes the same as options."""
+
+    section: ClassVar[str] = "agent"
+    server: str | None = None
+    name: str | None = None  # default: the machine's
+    volume_base: str | None = None  # default: /data for root, else in the data folder
+    docker_host: str | None = None  # default: $DOCKER_HOST, else the local socket
+    state_dir: str | None = None
+    totp: str | None = None
+    allow: list[str] = []  # `exec` adds what is off by default, `-delete` takes something away
+    parallel: int = 4  # commands at a time
+
+    def __post_init__(self) -> None:
+        if self.parallel < 1:
+            raise ValueError("parallel: at least 1")
+
+    @property
+    def base(self) -> Path:
+        default = "/data" if os.getuid() == 0 else "~/.local/share/roci/applications"
+        return Path(self.volume_base or default).expanduser().absolute()
+
+    @property
+    def state(self) -> Path:
+        default = "/var/lib/roci-agent" if os.getuid() == 0 else "~/.local/share/roci-agent"
+        return Path(self.state_dir or default).expanduser().absolute()
+
+
+class Engine(Protocol):
+    """The container engine, as far as a heartbeat needs it."""
+
+    async def containers(self) -> list[dict[str, Any]]:
+        """All containers, running or not. Raises Unavailable, never answers [] for not knowing."""
+
+
+class Connection(Protocol):
+    """Both raise wire.Closed when the other end is gone."""
+
+    async def receive(self) -> str | bytes: ...
+
+    async def send(self, text: str) -> None: ...
+
+
+@dataclasses.dataclass
+class Running:
+    task: asyncio.Task[None]
+    cancelled: bool = False
+
+
+class Worker:
+    """One host. It outlives its connections: commands go on while the link is down."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        journal: Journal,
+        engine: Engine,
+        backends: Mapping[str, Backend],
+        commands: Mapping[str, Command],
+    ) -> None:
+        self.settings = settings
+        self.journal = journal
+        self.status = "unknown"  # what the server said of this host: pending, approved, rejected
+        self._engine, self._backends, self._commands = engine, backends, commands
+        self.allowed = allowed([*BASIC, "cancel", *(f"backend:{name}" for name in backends)], settings.allow)
+        self._running: dict[str, Running] = {}
+        self._order: dict[str, asyncio.Lock] = {}  # one at a time for each application
+        self._room = asyncio.Semaphore(settings.parallel)
+        self._connection: Connection | None = None
+        self._interval = 15.0
+        self._protocol = 1
+        self._approved = asyncio.Event()
+
+    async def converse(self, connection: Connection) -> None:
+        """Speak over one connection until it ends, which raises wire.Closed."""
+        self._approved.clear()
+        await connection.send(wire.encode(self._register()))
+        beating: asyncio.Task[None] | None = None
+        try:
+            while True:
+                message = self._read(await connection.receive())
+                if isinstance(message, wire.RegistrationResponse):
+                    self._admitted(message)
+                    if beating is None and message.status != "rejected":
+                        beating = asyncio.create_task(self._beat(connection))
+                elif message is not None:
+                    await self._asked(connection, message)
+        finally:
+            self._connection = None
+            if beating:
+                beating.cancel()
+
+    def _read(self, text: str | bytes) -> wire.FromServer | None:
+        try:
+            return wire.from_server(text)
+        except Malformed as error:
+            log.warning("the server sent something unreadable: %s", error.message)
+            return None
+
+    def _register(self) -> wire.Register:
+        known = self.journal.identity()
+        return wire.Register(
+            hostname=self.settings.name or socket.gethostname(),
+            ip_address=_own_address(),
+            volume_base=str(self.settings.base),
+            totp=self.settings.totp,
+            protocol=wire.PROTOCOL,
+            agent_version=__version__,
+            agent_id=known.agent_id,
+            agent_token=known.agent_token,
+            capabilities=["ack", *(name for name in self.allowed if name not in BASIC)],
+            os=platform.system().lower(),
+            arch=platform.machine(),
+        )
+
+    def _admitted(self, response: wire.RegistrationResponse) -> None:
+        if response.status != self.status:
+            why = f" ({response.reason})" if response.reason else ""
+            log.info("the server says: %s%s", response.status, why)
+        self.status = response.status
+        self._interval = min(max(response.heartbeat_interval or self._interval, 0.05), 300)
+        self._protocol = response.protocol
+        known = self.journal.identity()
+        if response.agent_token:
+            self.journal.remember(Identity(response.agent_id, response.agent_token))
+        elif known.agent_id not in (None, response.agent_id):
+            self.journal.remember(Identity())  # the server knows us no more by that token
+        if response.status == "approved":
+            self._approved.set()
+
+    async def _beat(self, connection: Connection) -> None:
+        """First what the server may have missed, then how things are, at every interval."""
+        self._connection = connection
+        with contextlib.suppress(wire.Closed):
+            for result in self.journal.undelivered():
+                await self._deliver(connection, result)
+            while True:
+                await connection.send(wire.encode(await self._heartbeat()))
+                await asyncio.sleep(self._interval)
+
+    async def _heartbeat(self) -> wire.Heartbeat:
+        running = self.journal.running()
+        try:
+            found = msgspec.convert(await self._engine.containers(), list[wire.Container])
+        except Unavailable as error:
+            return wire.Heartbeat(engine_error=error.message, running_commands=running)
+        return wire.Heartbeat(containers=found, running_commands=running)
+
+    async def _asked(self, connection: Connection, message: wire.FromServer) -> None:
+        match message:
+            case wire.Deploy() | wire.Stop():
+                self._take_up(connection, message)
+            case wire.Cancel():
+                self._cancel(message.command_id)
+            case wire.Ack():
+                self.journal.delivered(message.command_id)
+            case wire.Ping():
+                await connection.send(wire.encode(wire.Pong()))
+            case wire.Error():
+                log.warning("the server says: %s", message.message)
+
+    # --- commands ---
+
+    def _take_up(self, connection: Connection, message: wire.Deploy | wire.Stop) -> None:
+        command_id = message.command_id or f"unnamed-{time.monotonic_ns()}"
+        if not COMMAND_ID.fullmatch(command_id) or self.journal.knows(command_id):
+            log.warning("a command was refused: its id is no name, or was seen before")
+            return
+        self.journal.begin(command_id, kind_of(message), message.app_id)
+        task = asyncio.create_task(self._run(command_id, message))
+        self._running[command_id] = Running(task)
+        task.add_done_callback(lambda _: self._running.pop(command_id, None))
+
+    def _cancel(self, command_id: str) -> None:
+        if running := self._running.get(command_id):
+            running.cancelled = True
+            running.task.cancel()
+
+    async def _run(self, command_id: str, message: wire.Deploy | wire.Stop) -> None:
+        began = time.monotonic()
+        secrets = [secret.value for secret in message.secrets] if isinstance(message, wire.Deploy) else []
+        output = _Output(Masker(secrets), functools.partial(self._stream, command_id))
+        result = await self._outcome(command_id, message, output)
+        result.output, result.truncated = output.end(result.output), output.truncated
+        result.duration_ms = int((time.monotonic() - began) * 1000)
+        try:
+            self.journal.finish(result)
+        except OSError as error:
+            log.error("the result of %s cannot be kept: %s", command_id, error)
+        if self._connection:
+            with contextlib.suppress(wire.Closed):  # it is in the journal, and the next connection delivers it
+                await self._deliver(self._connection, result)
+
+    async def _outcome(self, command_id: str, message: wire.Deploy | wire.Stop, output: _Output) -> wire.Result:
+        def ended(text: str, exit_code: int | None = None, **data: Any) -> wire.Result:
+            return wire.Result(command_id=command_id, success=False, output=text, exit_code=exit_code, data=data)
+
+        try:
+            async with asyncio.timeout(message.timeout_seconds):
+                await self._perform(command_id, message, output)
+            return wire.Result(command_id=command_id, success=True, exit_code=0)
+        except TimeoutError:
+            text = f"not done after {message.timeout_seconds} s: ended"
+            return ended(text, TIMED_OUT, timed_out=True, reason=text)
+        except asyncio.CancelledError:
+            if (running := self._running.get(command_id)) and running.cancelled:
+                return ended("cancelled", cancelled=True, reason="cancelled")
+            return ended("the agent was stopped while this ran", interrupted=True, reason="the agent was stopped")
+        except StepFailed as error:
+            return ended(error.message, error.details.get("exit_code", 1))
+        except RociError as error:
+            return ended(error.message, 1)
+        except Exception as error:
+            log.exception("command %s", command_id)
+            return ended(f"the agent failed: {type(error).__name__}: {error}", 1)
+
+    async def _perform(self, command_id: str, message: wire.Deploy | wire.Stop, output: _Output) -> None:
+        action = kind_of(message)
+        if action not in self.allowed:
+            raise StepFailed(f"this host does not allow {action} (agent.allow in its configuration)", exit_code=126)
+        backend = self._backends.get(message.backend)
+        if backend is None or (message.backend != "compose" and f"backend:{message.backend}" not in self.allowed):
+            raise StepFailed(f"this host has no backend {message.backend!r}", exit_code=126)
+        deploy = message if isinstance(message, wire.Deploy) else None
+        spec = Spec(message.app_id, deploy.compose_yml if deploy else "")
+        if deploy:
+            backend.validate(spec)
+        plan = backend.plan(action, spec)
+        site = self._site(command_id, deploy.secrets if deploy else [])
+        mine = self._order.setdefault(spec.project, asyncio.Lock())
+        async with mine, self._room, aclosing(perform(plan, self._commands, site)) as pieces:
+            async for text in pieces:
+                await output.add(text)
+
+    def _site(self, command_id: str, secrets: list[wire.Secret]) -> Site:
+        observed = functools.partial(
+            spawn,
+            on_start=functools.partial(self.journal.note_group, command_id),
+            on_end=functools.partial(self.journal.drop_group, command_id),
+        )
+        variables = {secret.name: secret.value for secret in secrets}
+        docker_host = self.settings.docker_host or os.environ.get("DOCKER_HOST")
+        return Site(self.settings.base, docker_host, variables, observed)
+
+    async def _stream(self, command_id: str, seq: int, text: str) -> None:
+        if self._connection and self._protocol >= wire.PROTOCOL:
+            with contextlib.suppress(wire.Closed):  # a lost link loses live output; the result has its end
+                await self._connection.send(wire.encode(wire.Output(command_id=command_id, data=text, seq=seq)))
+
+    async def _deliver(self, connection: Connection, result: wire.Result) -> None:
+        await connection.send(wire.encode(result))
+        if self._protocol < wire.PROTOCOL and result.command_id:
+            self.journal.delivered(result.command_id)  # an older server does not acknowledge
+
+    async def stop(self) -> None:
+        """The agent ends: what runs is ended, and told of at the next start."""
+        tasks = [running.task for running in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Output:
+    """What a command prints: masked, streamed in frames of a tenth of a second, its end kept for the result."""
+
+    def __init__(self, masker: Masker, send: Callable[[int, str], Awaitable[None]]) -> None:
+        self._masker, self._send = masker, send
+        self._waiting: list[str] = []
+        self._tail = ""
+        self._seq = 0
+        self._sent_at = 0.0
+        self.truncated = False
+
+    async def add(self, text: str) -> None:
+        shown = self._masker.feed(text)
+        if not shown:
+            return
+        self._keep(shown)
+        self._waiting.append(shown)
+        if time.monotonic() - self._sent_at >= STREAMING:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        text, self._waiting, self._sent_at = "".join(self._waiting), [], time.monotonic()
+        await self._send(self._seq, text[-KEPT:])
+        self._seq += 1
+
+    def _keep(self, text: str) -> None:
+        self.truncated = self.truncated or len(self._tail) + len(text) > KEPT
+        self._tail = (self._tail + text)[-KEPT:]
+
+    def end(self, last: str) -> str:
+        """All that is to be told: the end of the output, then the last word, unless it was said already."""
+        self._keep(self._masker.flush())
+        last = self._masker.mask(last)
+        if last and last not in self._tail:
+            self._keep(("\n" if self._tail and not self._tail.endswith("\n") else "") + last)
+        return self._tail
+
+
+def kind_of(message: wire.Deploy | wire.Stop) -> Any:
+    """deploy, stop, start or delete."""
+    return type(message).__name__.lower()
+
+
+def allowed(known: list[str], changes: list[str]) -> list[str]:
+    """What a host does of what it could: all but a few, those added by name, less those with a minus."""
+    names = {change.removeprefix("-") for change in changes}
+    if unknown := names - set(known) - set(NOT_BY_DEFAULT):
+        raise StartupError(f"agent.allow: {', '.join(sorted(unknown))} is unknown; there are {', '.join(known)}")
+    on = [name for name in known if name not in NOT_BY_DEFAULT or name in changes]
+    return [name for name in on if f"-{name}" not in changes]
+
+
+def _own_address() -> str | None:
+    """The address this machine would reach others from, without sending anything."""
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return None
