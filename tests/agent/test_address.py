@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from roci_plugins.agent.address import effective_ip, normalise
 
 PROXY = ["10.0.0.2", "192.168.0.0/24", "fd00::/64", "127.0.0.1"]

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from roci_plugins.matchers.logic import Always, Anyone
-
 from roci import Roci, Settings
+from roci_plugins.matchers.logic import Always, Anyone
 
 
 def test_any_holds_whoever_comes() -> None:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roci_plugins.matchers.names import NamedLike, ReverseDns, fits
 
 FITS = [

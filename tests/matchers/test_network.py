@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roci_plugins.matchers.network import Cidr, InNetwork
 
 CASES = [

@@ -4,6 +4,7 @@ import datetime
 
 import msgspec
 import pytest
+
 from roci_plugins.matchers.time import LONGEST, TimeWindow, Window
 
 OPENED = datetime.datetime(2026, 3, 1, 12, 0, 0, tzinfo=datetime.UTC)

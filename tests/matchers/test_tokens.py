@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+
 from roci_plugins.matchers.tokens import OneTimeCode, Totp
 
 CASES = [
