@@ -15,7 +15,12 @@ DEFAULT: tuple[str, ...] = (
 )
 
 # Those that add to the command line; nothing else is loaded for `roci --help`.
-COMMANDS: tuple[str, ...] = ()
+COMMANDS: tuple[str, ...] = (
+    "commands.init",
+    "commands.plugins",
+    "commands.doctor",
+    "commands.backup",
+)
 
 # Those that a host's agent needs.
 AGENT: tuple[str, ...] = ()

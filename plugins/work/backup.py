@@ -29,18 +29,11 @@ T = TypeVar("T")
 FORMAT = 1
 DATABASE = "roci.db"
 MANIFEST = "manifest.json"
-# What lies in the data directory and is no state: locks, what SQLite makes anew, what a migration or a restore kept.
+# What lies in the data directory and is no state of ROCI's: locks, what SQLite makes anew, what a migration or a
+# restore kept, and what containers keep for themselves where the volume base lies there too.
 PASSING = (
-    "lock",
-    "*.lock",
-    "*-wal",
-    "*-shm",
-    "*-journal",
-    "*.before-*",
-    "*.replaced-*",
-    "*.tmp",
-    ".backup",
-    ".restore",
+    *("lock", "*.lock", "*-wal", "*-shm", "*-journal", "*.before-*", "*.replaced-*", "*.tmp", ".backup", ".restore"),
+    "applications",
 )
 
 

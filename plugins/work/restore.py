@@ -83,8 +83,16 @@ def _prepare(source: BinaryIO, data: Path, terms: Terms) -> Manifest:
     return manifest
 
 
+def resume(data: Path) -> bool:
+    """Finish a restore that was interrupted. True if one was."""
+    if not (data / STAGE).is_dir():
+        return False
+    with _alone(data):
+        return finish(data)
+
+
 def finish(data: Path) -> bool:
-    """Carry out what a restore has decided, where one was interrupted too. True if there was something to do."""
+    """Carry out what a restore has decided; the caller holds the lock. True if there was something to do."""
     stage = data / STAGE
     decided = (stage / NOTE).exists()
     if decided:
