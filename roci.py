@@ -246,7 +246,9 @@ class Matcher(Protocol):
     """Decides whether a policy clause holds for the facts. Pure, so a decision can be replayed."""
 
     name: str  # the `type` of the clause
-    clause: type[msgspec.Struct]  # its other fields; raise ValueError in __post_init__ to refuse one
+
+    @property
+    def clause(self) -> type[msgspec.Struct]: ...  # its other fields; a ValueError in __post_init__ refuses one
 
     def matches(self, clause: Any, facts: Mapping[str, Any]) -> Verdict: ...
 

@@ -68,11 +68,12 @@ class Doorkeeper:
         """All that is known of a candidate. A source that fails or dawdles contributes nothing."""
         known: dict[str, Any] = {name: getattr(candidate, name) for name in Candidate.__dataclass_fields__}
         del known["totp"], known["rehearsal"]
+        known["now"] = now()  # when it knocked; gathering may take seconds
         sources = list(self._roci.facts.values())
         results = await asyncio.gather(*(self._gather(source, candidate) for source in sources))
         for result in results:
             known |= result
-        return {**known, "now": now()}
+        return known
 
     async def _gather(self, source: FactSource, candidate: Candidate) -> Mapping[str, Any]:
         try:

@@ -1,0 +1,413 @@
+"""The wire shapes of this surface: what comes in (pydantic models), what goes out (typed dictionaries). Pure."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from roci import Spec
+from typing_extensions import TypedDict
+
+from ...agent.hub import Live
+from ...domain.applications import Application, Revision
+from ...domain.model import wire_time
+from ...domain.operations import Operation
+from ...domain.policies import Decision, Policy
+from ...domain.policies import STATUS as POLICY_STATUS
+
+BIGGEST = 2**63 - 1  # what the database can hold
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise ValueError("must be a UUID") from None
+
+
+Id = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+Status = Literal["stopped", "deploying", "running", "failed"]
+Action = Literal["approve", "reject", "pending"]
+
+
+class Body(BaseModel):
+    """What a client sends. Unknown fields are ignored; types are taken as they are."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class Rejection(Body):
+    reason: str | None = Field(None, max_length=500)
+
+
+class NewApplication(Body):
+    name: str
+    compose_yaml: str
+    description: str | None = Field(None, max_length=10_000)
+    agent_id: Id | None = None
+    backend: str = "compose"
+
+
+class ApplicationChanges(Body):
+    description: str | None = Field(None, max_length=10_000)
+    compose_yaml: str | None = None
+    agent_id: Id | None = None
+    backend: str | None = None
+
+
+class SecretIn(Body):
+    name: str
+    value: str
+
+
+class Deploy(Body):
+    agent_id: Id | None = None
+    secrets: list[SecretIn] | None = None
+
+
+class Deletion(Body):
+    confirm_name: str | None = None
+
+
+class NewPolicy(Body):
+    name: str = Field(min_length=1, max_length=200)
+    priority: int = Field(ge=-BIGGEST, le=BIGGEST)
+    match_type: dict[str, Any]
+    action: Action
+    enabled: bool = True
+
+
+class PolicyChanges(Body):
+    name: str | None = Field(None, min_length=1, max_length=200)
+    priority: int | None = Field(None, ge=-BIGGEST, le=BIGGEST)
+    match_type: dict[str, Any] | None = None
+    action: Action | None = None
+    enabled: bool | None = None
+
+
+class Priority(Body):
+    priority: int = Field(ge=-BIGGEST, le=BIGGEST)
+
+
+class DryRun(Body):
+    ip_address: str
+    hostname: str = Field("newcomer", min_length=1, max_length=253)
+    totp: str | None = None
+
+
+# --- out ---------------------------------------------------------------------
+
+
+class Done(TypedDict):
+    success: bool
+    message: str
+
+
+class Started(Done):
+    operation_id: Id | None
+
+
+class HealthLite(TypedDict):
+    status: Literal["ok"]
+    version: str
+
+
+class Health(TypedDict):
+    status: Literal["ok", "degraded"]
+    version: str
+    uptime_secs: int
+    agents: int
+    docker: bool
+    problems: dict[str, str]
+
+
+class Agent(TypedDict):
+    id: Id
+    hostname: str
+    ip_address: str
+    status: Literal["pending", "approved", "rejected"]
+    volume_base: str
+    last_seen: str | None
+    created_at: str
+    connected: bool
+    peer_ip: str
+    effective_ip: str
+    matched_policy_id: str | None
+    decision_reason: str
+    reject_reason: str | None
+    agent_version: str | None
+    capabilities: list[str]
+    local: bool
+
+
+class Agents(TypedDict):
+    agents: list[Agent]
+    total: int
+
+
+class Containers(TypedDict):
+    """`containers` is null when the host never told; `current` says whether it is what runs now."""
+
+    containers: list[dict[str, Any]] | None
+    total: int | None
+    current: bool
+    last_seen: str | None
+    engine_error: str | None
+
+
+class ApplicationRow(TypedDict):
+    id: Id
+    name: str
+    description: str
+    status: Status
+    agent_id: str | None
+    created_at: str
+    updated_at: str
+    backend: str
+
+
+class ApplicationOut(ApplicationRow):
+    compose_yaml: str
+    revision: int
+    deployed_revision: int | None
+    last_error: str | None
+    last_deployed_at: str | None
+    containers: list[dict[str, Any]] | None
+    drift: bool
+
+
+class Applications(TypedDict):
+    applications: list[ApplicationRow]
+    total: int
+
+
+class RevisionOut(TypedDict):
+    number: int
+    author: str
+    created_at: str
+    compose_yaml: str
+    current: bool
+    deployed: bool
+
+
+class Revisions(TypedDict):
+    revisions: list[RevisionOut]
+    total: int
+
+
+class PolicyOut(TypedDict):
+    id: Id
+    name: str
+    priority: int
+    match_type: dict[str, Any]
+    action: Action
+    enabled: bool
+    created_at: str
+    updated_at: str
+    window_closes_at: str | None
+
+
+class Policies(TypedDict):
+    policies: list[PolicyOut]
+    total: int
+
+
+class Asked(TypedDict):
+    policy_id: str
+    name: str
+    holds: bool
+    why: str
+
+
+class DecisionOut(TypedDict):
+    action: Action
+    status: Literal["pending", "approved", "rejected"]
+    policy_id: str | None
+    reason: str
+    trail: list[Asked]
+
+
+class OperationRow(TypedDict):
+    id: Id
+    kind: str
+    status: Literal["pending", "running", "succeeded", "failed", "cancelled", "timed_out", "interrupted"]
+    actor: str
+    agent_id: str
+    hostname: str
+    application_id: str | None
+    application_name: str | None
+    revision: int | None
+    args: dict[str, Any]
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    exit_code: int | None
+    reason: str
+
+
+class OperationOut(OperationRow):
+    output: str
+
+
+class OperationList(TypedDict):
+    operations: list[OperationRow]
+    total: int
+
+
+def done(message: str) -> Done:
+    return {"success": True, "message": message}
+
+
+def started(message: str, operation: Operation | None) -> Started:
+    return {"success": True, "message": message, "operation_id": operation and operation.id}
+
+
+def agent(live: Live) -> dict[str, Any]:
+    host = live.host
+    return {
+        "id": host.id,
+        "hostname": host.hostname,
+        "ip_address": host.declared_ip,
+        "status": host.status,
+        "volume_base": host.volume_base,
+        "last_seen": wire_time(live.last_seen),
+        "created_at": wire_time(host.created_at),
+        "connected": live.is_connected,
+        "peer_ip": host.peer_ip,
+        "effective_ip": host.effective_ip,
+        "matched_policy_id": host.policy_id,
+        "decision_reason": host.decision_reason,
+        "reject_reason": host.reject_reason,
+        "agent_version": host.agent_version,
+        "capabilities": host.capabilities,
+        "local": host.local,
+    }
+
+
+def containers(live: Live) -> dict[str, Any]:
+    """What a host's containers are, or were when it was last heard of. Never an empty list for not knowing."""
+    found = live.host.containers if live.containers is None else msgspec.to_builtins(live.containers)
+    return {
+        "containers": found,
+        "total": None if found is None else len(found),
+        "current": live.is_connected and live.containers is not None and live.engine_error is None,
+        "last_seen": wire_time(live.last_seen),
+        "engine_error": live.engine_error,
+    }
+
+
+def application_row(row: Application) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "status": row.status,
+        "agent_id": row.host_id,
+        "created_at": wire_time(row.created_at),
+        "updated_at": wire_time(row.updated_at),
+        "backend": row.backend,
+    }
+
+
+def application(row: Application, text: str, live: Live | None) -> dict[str, Any]:
+    """One application in full. `live` is its host, as far as that is connected."""
+    return {
+        **application_row(row),
+        "compose_yaml": text,
+        "revision": row.revision,
+        "deployed_revision": row.deployed_revision,
+        "last_error": row.last_error,
+        "last_deployed_at": wire_time(row.last_deployed_at),
+        "containers": _containers_of(row, live),
+        "drift": _has_drifted(row, live),
+    }
+
+
+def _belongs(app: str, project: str) -> bool:
+    """Whether a Compose project, or a container's name where there is no project, is this project's."""
+    return app == project or app.startswith((f"{project}-", f"{project}_"))
+
+
+def _containers_of(row: Application, live: Live | None) -> list[dict[str, Any]] | None:
+    if live is None or not live.is_connected or live.containers is None:
+        return None
+    project = Spec(row.name, "").project
+    mine = [c for c in live.containers if (c.app == project if c.app else _belongs(c.name, project))]
+    found: list[dict[str, Any]] = msgspec.to_builtins(mine)
+    return found
+
+
+def _has_drifted(row: Application, live: Live | None) -> bool:
+    """Said to be running, while the host's last three heartbeats showed no container of it running."""
+    if row.status != "running" or live is None or not live.is_connected or len(live.running_apps) < 3:
+        return False
+    project = Spec(row.name, "").project
+    return not any(_belongs(app, project) for apps in live.running_apps for app in apps)
+
+
+def revision(row: Revision, owner: Application) -> dict[str, Any]:
+    return {
+        "number": row.number,
+        "author": row.author,
+        "created_at": wire_time(row.created_at),
+        "compose_yaml": row.text,
+        "current": row.number == owner.revision,
+        "deployed": row.number == owner.deployed_revision,
+    }
+
+
+def policy(row: Policy, closes_at: Any = None) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "priority": row.priority,
+        "match_type": row.match_type,
+        "action": row.action,
+        "enabled": row.enabled,
+        "created_at": wire_time(row.created_at),
+        "updated_at": wire_time(row.updated_at),
+        "window_closes_at": wire_time(closes_at),
+    }
+
+
+def decision(made: Decision) -> dict[str, Any]:
+    action = next(action for action, status in POLICY_STATUS.items() if status == made.status)
+    return {
+        "action": action,
+        "status": made.status,
+        "policy_id": made.policy_id,
+        "reason": made.reason,
+        "trail": list(made.trail),
+    }
+
+
+def operation_row(row: Operation) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "status": row.status,
+        "actor": row.actor_name,
+        "agent_id": row.host_id,
+        "hostname": row.hostname,
+        "application_id": row.application_id,
+        "application_name": row.application_name,
+        "revision": row.revision,
+        "args": row.args,
+        "created_at": wire_time(row.created_at),
+        "started_at": wire_time(row.started_at),
+        "finished_at": wire_time(row.finished_at),
+        "exit_code": row.exit_code,
+        "reason": row.reason,
+    }
+
+
+def operation(row: Operation, so_far: str | None = None) -> dict[str, Any]:
+    """One operation in full; `so_far` is what one under way has printed."""
+    return {**operation_row(row), "output": row.output if so_far is None else so_far}
+
+
+def page(items: Sequence[Any], limit: int | None, offset: int) -> Sequence[Any]:
+    return items[offset : None if limit is None else offset + limit]
