@@ -149,6 +149,9 @@ class Client:
     def put(self, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
         return self.request("PUT", path, json=body, **options)
 
+    def patch(self, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
+        return self.request("PATCH", path, json=body, **options)
+
     def delete(self, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
         return self.request("DELETE", path, json=body, **options)
 
