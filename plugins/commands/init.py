@@ -9,14 +9,7 @@ import click
 
 from roci import Conflict, Unavailable, hookimpl
 
-EXAMPLE = "config.example.yaml"
-
-
-def example() -> str:
-    """The text of the shipped example: in the package where it is installed, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    found = next(place for place in (package / EXAMPLE, package.parent / EXAMPLE) if place.exists())
-    return found.read_text()
+EXAMPLE = Path(__file__).parents[1] / "config.example.yaml"
 
 
 def write(file: Path, text: str, force: bool) -> None:
@@ -43,9 +36,9 @@ def write(file: Path, text: str, force: bool) -> None:
 def init(file: Path, force: bool) -> None:
     """Write an example configuration to FILE (default: roci.yaml), or to the standard output for "-"."""
     if str(file) == "-":
-        click.echo(example(), nl=False)
+        click.echo(EXAMPLE.read_text(), nl=False)
         return
-    write(file, example(), force)
+    write(file, EXAMPLE.read_text(), force)
     click.echo(
         f"Wrote {file}. Every line in it says the default; change what you like, then: roci serve --config {file}"
     )

@@ -75,7 +75,7 @@ def inspect(config: str | None) -> Iterator[Finding]:
     for address in settings.bind:
         yield port(address)
     yield clock(settings.data)
-    yield from asyncio.run(look_at_docker(settings, roci))
+    yield from asyncio.run(look_at_docker(settings))
 
 
 def load(settings: Settings) -> tuple[Roci | None, Finding]:
@@ -96,9 +96,12 @@ def look_at_data(settings: Settings, roci: Roci | None) -> Iterator[Finding]:
     yield database(data, known)
 
 
-async def look_at_docker(settings: Settings, roci: Roci | None) -> list[Finding]:
+async def look_at_docker(settings: Settings) -> list[Finding]:
     """This machine's own engine; those of other hosts are their agents' business."""
-    mine = core("settings").read_section(AgentSettings, settings) if roci else AgentSettings()
+    try:
+        mine = core("settings").read_section(AgentSettings, settings)
+    except StartupError:  # said already, where the plugins were loaded
+        mine = AgentSettings()
     found = engine(await docker.engine(mine.docker_host or os.environ.get("DOCKER_HOST")).ping(), settings.local_agent)
     try:
         await compose_cli.find(spawn)
