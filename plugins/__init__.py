@@ -1,7 +1,20 @@
 """The plugins that ship with ROCI, in the order they are asked."""
 
 # Cannot be left out: without them there is nothing to extend.
-ESSENTIAL: tuple[str, ...] = ()
+ESSENTIAL: tuple[str, ...] = (
+    "domain.hosts",
+    "domain.policies",
+    "domain.applications",
+    "domain.operations",
+    "domain.deployments",
+    "agent.hub",
+    "work.enrol",
+    "work.operate",
+    "work.deploy",
+    "work.health",
+    "agent.local",
+    "agent.socket",
+)
 
 # Can be left out by name: `disable: [backends.docker]`.
 DEFAULT: tuple[str, ...] = (
@@ -12,6 +25,7 @@ DEFAULT: tuple[str, ...] = (
     "matchers.tokens",
     "matchers.time",
     "matchers.logic",
+    "backends.compose",
 )
 
 # Those that add to the command line; nothing else is loaded for `roci --help`.
@@ -23,4 +37,9 @@ COMMANDS: tuple[str, ...] = (
 )
 
 # Those that a host's agent needs.
-AGENT: tuple[str, ...] = ()
+AGENT: tuple[str, ...] = (
+    "backends.compose",
+    "backends.docker",
+    "agent.commands.compose",
+    "agent.commands.containers",
+)

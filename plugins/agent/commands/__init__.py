@@ -1,0 +1,1 @@
+"""What a host will do, and nothing else: the commands that steps may name."""

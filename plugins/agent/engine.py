@@ -1,0 +1,208 @@
+"""The host's Docker engine. Its client blocks, so each call runs in a thread of its own, with a time limit.
+
+An engine that stops answering raises Unavailable in time, and never holds more than a few threads. Threads are
+daemons: a hung engine cannot keep the process from ending. Docker's library is imported at the first call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import datetime
+import functools
+import os
+import shutil
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from roci import StepFailed, Unavailable
+
+T = TypeVar("T")
+
+SOCKET = "unix:///var/run/docker.sock"
+LIMIT = 10.0  # seconds an engine has to answer a question
+CHANGE = 60.0  # seconds it has to carry out a change
+THREADS = 16  # calls at once; with more than that outstanding the engine counts as hung
+PATIENCE = 600.0  # seconds between two pieces of a stream, such as the progress of a pull
+
+
+class Refused(StepFailed):
+    """The engine's own no, in its words. `status` in the details is its HTTP status."""
+
+    @property
+    def is_missing(self) -> bool:
+        return bool(self.details["status"] == 404)
+
+
+@functools.cache
+def engine(docker_host: str | None = None) -> Engine:
+    """The one Engine of an address; None means Docker's usual socket."""
+    return Engine(docker_host or SOCKET)
+
+
+class Engine:
+    """One engine, by address. Nothing is connected before the first call."""
+
+    def __init__(self, address: str, limit: float = LIMIT) -> None:
+        self.address = address
+        self._limit = limit
+        self._client: Any = None
+        self._connecting = threading.Lock()
+        self._slots = threading.BoundedSemaphore(THREADS)
+
+    async def call(self, work: Callable[[Any], T], limit: float | None = None) -> T:
+        """`work(api)` in a thread, with docker's low-level client; `limit` in seconds.
+
+        The engine's own no is Refused; a silent or missing engine is Unavailable.
+        """
+        waiting = asyncio.wrap_future(self._begin(lambda: work(self._api())))
+        try:
+            async with asyncio.timeout(limit or self._limit):
+                return await asyncio.shield(waiting)
+        except TimeoutError:
+            raise self._silent() from None
+
+    async def change(self, work: Callable[[Any], T], limit: float | None = None) -> T:
+        """`call` for what must not be cut in two: a cancelled caller goes only when the engine has answered."""
+        task = asyncio.ensure_future(self.call(work, limit or CHANGE))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
+
+    async def stream(self, work: Callable[[Any], Iterable[T]]) -> AsyncGenerator[T, None]:
+        """Yield what `work(api)` yields. Closing this ends the thread when its next piece comes."""
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[T] = asyncio.Queue()
+        stopped = threading.Event()
+
+        def read() -> None:
+            with contextlib.closing(self._api(PATIENCE)) as api:
+                for piece in work(api):
+                    if stopped.is_set():
+                        return
+                    loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        ended = asyncio.wrap_future(self._begin(read))
+        try:
+            while not (ended.done() and pieces.empty()):
+                piece = asyncio.ensure_future(pieces.get())
+                either: set[asyncio.Future[Any]] = {piece, ended}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if piece.done():
+                    yield piece.result()
+                else:
+                    piece.cancel()
+            await ended
+        finally:
+            stopped.set()
+
+    async def containers(self) -> list[dict[str, Any]]:
+        """Every container, running or not, in the shape that heartbeats carry. One call, nothing inspected."""
+        found = await self.call(lambda api: api.containers(all=True))
+        return [described(container) for container in found]
+
+    async def ping(self) -> str | None:
+        """None when the engine answers, else what is wrong and the command that mends it."""
+        if problem := _socket_problem(self.address):
+            return problem
+        try:
+            await self.call(lambda api: api.ping())
+        except Unavailable as error:
+            return error.message
+        except Exception as error:  # whatever else speaks on that socket
+            return f"what answers at {self.address} is no Docker engine: {error}"
+        return None
+
+    def _begin(self, work: Callable[[], T]) -> concurrent.futures.Future[T]:
+        if not self._slots.acquire(blocking=False):
+            raise self._silent()
+        done: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def run() -> None:
+            try:
+                result = work()
+            except BaseException as error:
+                self._settle(done, error=self._translated(error))
+            else:
+                self._settle(done, result=result)
+
+        threading.Thread(target=run, name="docker", daemon=True).start()
+        return done
+
+    def _settle(self, done: concurrent.futures.Future[Any], result: Any = None, error: Any = None) -> None:
+        self._slots.release()
+        with contextlib.suppress(concurrent.futures.InvalidStateError, RuntimeError):  # nobody waits any more
+            done.set_exception(error) if error else done.set_result(result)
+
+    def _api(self, patience: float | None = None) -> Any:
+        """A client of its own for a stream, whose silence is longer; else the shared one."""
+        import docker
+
+        def client(seconds: float) -> Any:
+            return docker.APIClient(self.address, version="auto", timeout=max(int(seconds), 1), max_pool_size=THREADS)
+
+        if patience:
+            return client(patience)
+        with self._connecting:
+            if self._client is None:
+                self._client = client(CHANGE)
+            return self._client
+
+    def _translated(self, error: BaseException) -> BaseException:
+        import docker.errors
+        import requests
+
+        if isinstance(error, docker.errors.APIError):
+            return Refused(str(error.explanation or error), status=error.status_code)
+        if isinstance(error, requests.Timeout):
+            return self._silent()
+        if isinstance(error, (docker.errors.DockerException, requests.RequestException, OSError)):
+            return Unavailable(_socket_problem(self.address) or f"no Docker engine answers at {self.address}")
+        return error
+
+    def _silent(self) -> Unavailable:
+        return Unavailable(
+            f"the Docker engine at {self.address} does not answer: restart it with `sudo systemctl restart docker`"
+        )
+
+
+def _socket_problem(address: str) -> str | None:
+    """Why a local engine's socket cannot be used, for the person who can change it."""
+    if not address.startswith("unix://"):
+        return None
+    path = address.removeprefix("unix://")
+    if not os.path.exists(path):
+        if shutil.which("dockerd") or shutil.which("docker"):
+            return f"no Docker engine listens at {path}: start it with `sudo systemctl enable --now docker`"
+        return "no Docker engine is installed: install one with `curl -fsSL https://get.docker.com | sudo sh`"
+    if not os.access(path, os.R_OK | os.W_OK):
+        return f"this user may not use {path}: run `sudo usermod -aG docker $USER`, then sign in again"
+    return None
+
+
+def described(container: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry of the engine's list of containers, for heartbeats."""
+    names = [name.lstrip("/") for name in container.get("Names") or []]
+    created = datetime.datetime.fromtimestamp(container.get("Created") or 0, datetime.UTC)
+    return {
+        "id": container["Id"][:12],
+        "name": min(names, key=lambda name: name.count("/"), default=""),  # others are links: "web/db"
+        "image": container.get("Image") or "",
+        "status": container.get("State") or "unknown",
+        "state": container.get("Status") or "",
+        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "ports": sorted({_port(port) for port in container.get("Ports") or []}),
+        "app": (container.get("Labels") or {}).get("com.docker.compose.project"),
+    }
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    inside = f"{port['PrivatePort']}/{port.get('Type', 'tcp')}"
+    if not port.get("PublicPort"):
+        return inside
+    address = port.get("IP") or "0.0.0.0"  # noqa: S104  shown, not listened on
+    return f"{f'[{address}]' if ':' in address else address}:{port['PublicPort']}->{inside}"

@@ -1,0 +1,93 @@
+"""`${VARIABLE}` in a Compose file's values, the way Compose fills them in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_NEXT = re.compile(r"\$(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<dollar>\$)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)|)")
+_OPERATOR = re.compile(r":?[-?+]")
+
+
+def fill(value: Any, variables: Mapping[str, str], missing: set[str] | None = None) -> Any:
+    """The value with every variable in its texts filled in; keys stay as they are.
+
+    Names without a value are added to `missing` and become empty. Raises ValueError for what cannot be read and
+    for `${NAME:?why}` without a value; no value ever stands in the error.
+    """
+    if isinstance(value, dict):
+        return {key: fill(item, variables, missing) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, variables, missing) for item in value]
+    if not isinstance(value, str) or "$" not in value:
+        return value
+    filled, _ = _read(value, 0, variables, set() if missing is None else missing, inner=False)
+    return filled
+
+
+def mentions(value: Any) -> bool:
+    """Whether any text in the value names a variable, so that it can be judged only where it runs."""
+    if isinstance(value, dict):
+        return any(map(mentions, value.values()))
+    if isinstance(value, list):
+        return any(map(mentions, value))
+    return isinstance(value, str) and "$" in value.replace("$$", "")
+
+
+def _read(text: str, at: int, variables: Mapping[str, str], missing: set[str], inner: bool) -> tuple[str, int]:
+    """Fill in from `at` to the end, or (inside braces) to the closing brace; return where that was."""
+    parts: list[str] = []
+    while at < len(text):
+        if inner and text[at] == "}":
+            return "".join(parts), at
+        if text[at] != "$":
+            parts.append(text[at])
+            at += 1
+            continue
+        found = _NEXT.match(text, at)
+        assert found
+        at = found.end()
+        if found["dollar"]:
+            parts.append("$")
+        elif found["name"]:
+            parts.append(_plain(found["name"], variables, missing))
+        elif found["braced"]:
+            part, at = _braced(found["braced"], text, at, variables, missing)
+            parts.append(part)
+        else:
+            raise ValueError("a `$` that begins no variable is written `$$`")
+    if inner:
+        raise ValueError("a `${` is not closed")
+    return "".join(parts), at
+
+
+def _plain(name: str, variables: Mapping[str, str], missing: set[str]) -> str:
+    if name not in variables:
+        missing.add(name)
+    return str(variables.get(name, ""))
+
+
+def _braced(name: str, text: str, at: int, variables: Mapping[str, str], missing: set[str]) -> tuple[str, int]:
+    """What follows `${NAME`, to behind the closing brace."""
+    if text[at : at + 1] == "}":
+        return _plain(name, variables, missing), at + 1
+    operator = _OPERATOR.match(text, at)
+    if not operator:
+        raise ValueError(f"`${{{name}` is not closed, or what follows the name is no operator")
+    unused: set[str] = set()
+    word, end = _read(text, operator.end(), variables, unused, inner=True)
+    value = variables.get(name)
+    there = bool(value) if operator[0][0] == ":" else value is not None
+    match operator[0][-1]:
+        case "-":
+            chosen, asked = (str(value), False) if there else (word, True)
+        case "+":
+            chosen, asked = (word, True) if there else ("", False)
+        case _:
+            if not there:
+                raise ValueError(f"the variable {name} is required: {word or 'it has no value'}")
+            chosen, asked = str(value), False
+    if asked:
+        missing |= unused
+    return chosen, end + 1
