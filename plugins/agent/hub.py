@@ -224,7 +224,7 @@ class Hub:
                 agent_id=host.id,
                 protocol=wire.PROTOCOL,
                 heartbeat_interval=self.times.heartbeat_interval,
-                agent_token=token,
+                agent_token=token and str(token),
                 reason=host.reject_reason or host.decision_reason or None,
             )
         )

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from roci import Conflict, Invalid, NotReady, OperationKind, Outcome, Roci, Sensitive, hookimpl
+from roci import Backend, Conflict, Invalid, NotReady, OperationKind, Outcome, Roci, Sensitive, hookimpl
 
 from ..agent import wire
 from ..agent.hub import Hub
@@ -51,6 +51,13 @@ def check_secrets(secrets: Secrets) -> None:
         raise Invalid(f"secrets: at most {MOST_SECRETS // 1024} KiB of values")
 
 
+def backend_of(roci: Roci, name: str) -> Backend:
+    """The deploy backend of that name. Raises Invalid when no plugin brings it."""
+    if name not in roci.backends:
+        raise Invalid(f"backend: must be one of {', '.join(roci.backends)}, not {name!r}")
+    return roci.backends[name]
+
+
 async def deploy(roci: Roci, application_id: str, host_id: str | None, secrets: Secrets) -> Operation:
     """Accept a deploy and send it. Raises Conflict for the application's state, NotReady for the host's."""
     check_secrets(secrets)
@@ -60,7 +67,7 @@ async def deploy(roci: Roci, application_id: str, host_id: str | None, secrets: 
         target = host_id or application.host_id
         applications.check_deployable(application, target)
         operations.check_idle(application)
-        roci.backends[application.backend].validate(applications.spec(application))
+        backend_of(roci, application.backend).validate(applications.spec(application))
         host = _host(roci, application, target)
         applications.begin_deploy(application, host.id)
         timeout = roci.section(Operations).deploy_timeout
@@ -69,7 +76,7 @@ async def deploy(roci: Roci, application_id: str, host_id: str | None, secrets: 
         message = wire.Deploy(
             app_id=application.name,
             compose_yml=applications.text(application),
-            secrets=[wire.Secret(name, value) for name, value in secrets.items()],
+            secrets=[wire.Secret(name, str(value)) for name, value in secrets.items()],
             command_id=operation.id,
             timeout_seconds=timeout,
             application_id=application.id,

@@ -19,11 +19,9 @@ routes = Blueprint("applications", __name__, url_prefix="/applications")
 
 def _validate(backend: str, name: str, text: str) -> None:
     """The backend reads the file before anything is stored."""
-    if backend not in roci.backends:
-        raise Invalid(f"backend: must be one of {', '.join(roci.backends)}, not {backend!r}")
     applications.check_name(name)
     applications.check_text(text)
-    roci.backends[backend].validate(Spec(name, text))
+    work.backend_of(roci, backend).validate(Spec(name, text))
 
 
 def _check_host(host_id: str | None) -> None:
