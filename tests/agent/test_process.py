@@ -7,9 +7,9 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from roci_plugins.agent import process
 
 from roci import StepFailed
+from roci_plugins.agent import process
 
 ENV = {"PATH": os.environ["PATH"]}
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from roci_plugins.agent import process
-from roci_plugins.agent.steps import perform
 
 from roci import Site, Step, StepFailed
+from roci_plugins.agent import process
+from roci_plugins.agent.steps import perform
 
 SITE = Site(Path("/nowhere"), None, {}, process.spawn)
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from roci_plugins.backends.compose import Compose
 
 from roci import Invalid, Spec, Step
+from roci_plugins.backends.compose import Compose
 
 TEXT = "services:\n  web:\n    image: nginx\n    env_file: web.env\n"
 SPEC = Spec("My.App", TEXT)

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from roci_plugins.backends import composefile, yamltext
 
 from roci import Invalid
+from roci_plugins.backends import composefile, yamltext
 
 WEB = "services:\n  web:\n    image: nginx\n"
 

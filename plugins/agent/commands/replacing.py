@@ -77,8 +77,8 @@ async def create(docker: Engine, name: str, service: str, body: Mapping[str, Any
 
 async def replace(docker: Engine, old: Mapping[str, Any], name: str, service: str, body: Mapping[str, Any]) -> None:
     """Put a new container in the place of the old one, which returns if that fails for any reason."""
-    await rename(docker, old["Id"], f"{name}{_KEPT}{old['Id'][:8]}")
     try:
+        await rename(docker, old["Id"], f"{name}{_KEPT}{old['Id'][:8]}")
         new = await _make(docker, name, body)
         await stop(docker, old["Id"])  # they may want the same port
         await start(docker, new, service)
@@ -89,16 +89,17 @@ async def replace(docker: Engine, old: Mapping[str, Any], name: str, service: st
 
 
 async def _put_back(docker: Engine, old: Mapping[str, Any], name: str, body: Mapping[str, Any]) -> None:
-    await _remove_named(docker, name, body)
-    await rename(docker, old["Id"], name)
+    await _remove_named(docker, name, body, but=old["Id"])
+    if (await inspect(docker, old["Id"]))["Name"] != f"/{name}":
+        await rename(docker, old["Id"], name)
     if old["State"]["Running"]:
         await docker.change(lambda api: api.start(old["Id"]))
 
 
-async def _remove_named(docker: Engine, name: str, body: Mapping[str, Any]) -> None:
+async def _remove_named(docker: Engine, name: str, body: Mapping[str, Any], but: str = "") -> None:
     """Remove the new container, by name: a cancelled creation never told its id. Nobody else's is touched."""
     for one in await _of_service(docker, body["Labels"][PROJECT], body["Labels"][SERVICE]):
-        if name_of(one) == name:
+        if name_of(one) == name and one["Id"] != but:
             await remove(docker, one["Id"])
 
 
