@@ -1,0 +1,250 @@
+"""Who may join, seen from the wire: spec/roci.md sections 5 and 6, checks 13 to 17 and 20."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from roci import SYSTEM, Conflict, Roci, current_actor
+from roci_plugins.agent import wire
+from roci_plugins.agent.hub import Hub
+from roci_plugins.agent.scripted import scripted_agent, until
+from roci_plugins.domain import applications, hosts, policies
+from roci_plugins.work import deploy, enrol
+from roci_plugins.work.enrol import Doorkeeper
+
+
+async def allow(roci: Roci, match: dict[str, Any], action: str = "approve", priority: int = 10) -> policies.Policy:
+    return await roci.write(policies.add, f"{match['type']} {action}", priority, match, action)
+
+
+async def status_of(roci: Roci, hostname: str, **fields: Any) -> str:
+    async with scripted_agent(roci) as agent:
+        return str((await agent.register(hostname, **fields))["status"])
+
+
+async def test_without_policies_a_host_waits_and_hears_of_its_approval(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        answer = await agent.register("h1")
+        assert answer["status"] == "pending" and "agent_token" not in answer
+        await enrol.approve(roci, agent.agent_id)
+        answer = await agent.hear()
+        assert answer["status"] == "approved" and len(answer["agent_token"]) == 64
+        with pytest.raises(Conflict):
+            await enrol.approve(roci, agent.agent_id)
+
+
+async def test_a_rejected_host_hears_why_and_its_socket_is_closed(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        await enrol.reject(roci, agent.agent_id, "not ours")
+        answer = await agent.hear()
+        assert (answer["status"], answer["reason"]) == ("rejected", "not ours")
+        assert await agent.closed() == wire.REJECTED
+    async with scripted_agent(roci) as agent:
+        assert (await agent.register("h1"))["status"] == "rejected"
+        assert await agent.closed() == wire.REJECTED
+
+
+async def test_the_lowest_priority_decides_and_changes_count_at_once(roci: Roci) -> None:
+    await allow(roci, {"type": "any"}, "reject", 10)
+    second = await allow(roci, {"type": "any"}, "approve", 20)
+    assert await status_of(roci, "h2") == "rejected"
+    await roci.write(policies.change, second.id, priority=5)
+    assert await status_of(roci, "h3") == "approved"
+
+
+async def test_a_network_is_told_from_another_by_the_declared_address_on_loopback_only(roci: Roci) -> None:
+    await allow(roci, {"type": "cidr", "network": "10.9.0.0/16"})
+    assert await status_of(roci, "h4", ip_address="10.9.1.1") == "approved"
+    assert await status_of(roci, "h5", ip_address="10.8.1.1") == "pending"
+    async with scripted_agent(roci, peer="203.0.113.7") as liar:
+        answer = await liar.register("h6", ip_address="10.9.1.1")
+        assert answer["status"] == "pending" and "203.0.113.7 is outside" in answer["reason"]
+
+
+async def test_the_decision_is_kept_with_the_policy_and_the_reason(roci: Roci) -> None:
+    policy = await allow(roci, {"type": "cidr", "network": "10.9.0.0/16"})
+    async with scripted_agent(roci) as agent:
+        await agent.register("h4", ip_address="10.9.1.1")
+        host = await roci.read(hosts.get, agent.agent_id)
+        assert host.policy_id == policy.id and "10.9.1.1 is in" in host.decision_reason
+
+
+async def test_a_dry_run_explains_and_leaves_nothing_behind(roci: Roci) -> None:
+    await allow(roci, {"type": "cidr", "network": "10.9.0.0/16"})
+    decision = await roci.part(Doorkeeper).rehearse("newcomer", "10.8.0.1")
+    assert decision.status == "pending" and "10.8.0.1 is outside 10.9.0.0/16" in decision.reason
+    assert (await roci.part(Doorkeeper).rehearse("newcomer", "10.9.0.1")).status == "approved"
+    assert await roci.read(hosts.all_) == []
+
+
+async def test_a_pending_host_is_asked_about_again_when_it_comes_back(roci: Roci) -> None:
+    assert await status_of(roci, "h1") == "pending"
+    await allow(roci, {"type": "any"})
+    assert await status_of(roci, "h1") == "approved"
+    assert len(await roci.read(hosts.all_)) == 1
+
+
+async def test_an_approved_host_stays_so_whatever_the_policies_say_now(roci: Roci) -> None:
+    policy = await allow(roci, {"type": "any"})
+    assert await status_of(roci, "h1") == "approved"
+    await roci.write(policies.change, policy.id, action="reject")
+    assert await status_of(roci, "h1") == "approved"
+
+
+async def test_the_token_is_the_identity_from_its_first_use_on(roci: Roci) -> None:
+    await allow(roci, {"type": "any"})
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        first, token = agent.agent_id, agent.agent_token
+    async with scripted_agent(roci, peer="198.51.100.4") as agent:  # it moved, and was renamed
+        answer = await agent.register("renamed", agent_id=first, agent_token=token)
+        assert answer["agent_id"] == first and "agent_token" not in answer
+    async with scripted_agent(roci) as impostor:
+        answer = await impostor.register("renamed", agent_id=first, agent_token="0" * 64)
+        assert answer["agent_id"] != first
+    async with scripted_agent(roci, peer="198.51.100.4") as impostor:
+        assert (await impostor.register("renamed"))["agent_id"] != first
+
+
+async def test_an_agent_that_never_presented_a_token_keeps_its_record(roci: Roci) -> None:
+    await allow(roci, {"type": "any"})
+    ids = []
+    for _ in range(3):
+        async with scripted_agent(roci) as agent:
+            ids.append((await agent.register("old"))["agent_id"])
+    assert len(set(ids)) == 1
+
+
+async def test_two_at_once_with_one_name_are_two_hosts(roci: Roci) -> None:
+    async with scripted_agent(roci) as one, scripted_agent(roci) as two:
+        await asyncio.gather(one.register("twin"), two.register("twin"))
+        assert one.agent_id != two.agent_id
+
+
+async def test_the_newest_connection_wins_and_the_old_ones_end_does_not_matter(roci: Roci) -> None:
+    await allow(roci, {"type": "any"})
+    hub = roci.part(Hub)
+    async with scripted_agent(roci) as old, scripted_agent(roci) as new:
+        await old.register("h1")
+        await new.register("h1", agent_id=old.agent_id, agent_token=old.agent_token)
+        assert await old.closed() == wire.REPLACED
+        assert hub.roster[old.agent_id].is_connected
+        assert hub.connected == 1
+
+
+async def test_a_removed_host_is_closed_forgotten_and_new_when_it_comes_back(roci: Roci) -> None:
+    await allow(roci, {"type": "any"})
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        await deploy.remove_host(roci, agent.agent_id)
+        assert await agent.closed() == wire.DELETED
+    async with scripted_agent(roci) as back:
+        await back.register("h1", agent_id=agent.agent_id, agent_token=agent.agent_token)
+        assert back.agent_id != agent.agent_id
+
+
+async def test_a_heartbeat_of_a_removed_host_changes_nothing(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        await agent.say("heartbeat", containers=[])
+        await deploy.remove_host(roci, agent.agent_id)
+        await roci.part(Hub).flush()
+    assert await roci.read(hosts.all_) == []
+
+
+@pytest.mark.parametrize(
+    "frames, code",
+    [
+        (["nonsense"], wire.MALFORMED),
+        (["[1, 2]"], wire.MALFORMED),
+        (['{"type": "register"}'], wire.MALFORMED),
+        (['{"type": "register", "hostname": ""}'], wire.MALFORMED),
+        (['{"type": "register", "hostname": "a\\u0007b"}'], wire.MALFORMED),
+        (['{"type": "heartbeat", "containers": []}'], wire.NO_REGISTER),
+        (['{"type": "of the future"}'], wire.NO_REGISTER),
+    ],
+)
+async def test_a_wrong_first_frame_ends_the_connection_with_the_code(roci: Roci, frames: list[str], code: int) -> None:
+    async with scripted_agent(roci) as agent:
+        for frame in frames:
+            await agent.say_raw(frame)
+        assert await agent.closed() == code
+    assert await roci.read(hosts.all_) == []
+
+
+async def test_after_registration_a_malformed_frame_closes_and_an_unknown_type_does_not(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        await agent.say("of the future", anything=1)
+        await agent.say("ping")
+        assert await agent.hear() == {"type": "pong"}
+        await agent.say("heartbeat", containers=3)
+        assert await agent.closed() == wire.MALFORMED
+
+
+async def test_a_thousand_malformed_connections_leave_the_hub_as_it_was(roci: Roci) -> None:
+    for _ in range(1000):
+        async with scripted_agent(roci) as agent:
+            await agent.say_raw("{")
+            assert await agent.closed() == wire.MALFORMED
+    assert roci.part(Hub).roster == {}
+
+
+async def test_who_says_nothing_is_closed_in_time(roci: Roci) -> None:
+    roci.part(Hub).times.register_within = 0.05
+    async with scripted_agent(roci) as agent:
+        assert await agent.closed() == wire.NO_REGISTER
+
+
+async def test_a_silent_host_is_closed_and_no_longer_connected(roci: Roci) -> None:
+    hub = roci.part(Hub)
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        await hub.sweep()
+        assert hub.connected == 1
+        hub.times.stale_after = -1
+        await hub.sweep()
+        assert await agent.closed() == wire.STALE
+        await until(lambda: hub.connected == 0)
+
+
+async def test_containers_are_kept_when_the_engine_does_not_say(roci: Roci) -> None:
+    container = {"id": "abc", "name": "a1_web_1", "image": "nginx", "status": "running"}
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        await agent.say("heartbeat", containers=[container])
+        await agent.say("heartbeat", engine_error="the engine does not answer")
+        await agent.say("ping")
+        await agent.hear()
+        live = roci.part(Hub).roster[agent.agent_id]
+        assert live.containers is not None and live.containers[0].name == "a1_web_1"
+        assert live.engine_error == "the engine does not answer"
+        await roci.part(Hub).flush()
+    host = await roci.read(hosts.get, agent.agent_id)
+    assert host.containers[0]["name"] == "a1_web_1" and host.last_seen is not None
+
+
+async def test_a_host_that_is_removed_leaves_its_applications_to_nobody(roci: Roci) -> None:
+    await allow(roci, {"type": "any"})
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        row = await roci.write(applications.add, "a1", "services:\n  w:\n    image: nginx\n")
+        await deploy.deploy(roci, row.id, agent.agent_id, {})
+        await agent.answer()
+        await agent.say("ping")
+        await agent.hear()
+        await deploy.remove_host(roci, agent.agent_id)
+    row = await roci.read(applications.get, row.id)
+    assert (row.status, row.host_id, row.last_error) == ("failed", None, "agent removed")
+
+
+async def test_whoever_decides_is_recorded_as_the_actor(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        assert current_actor.get() is SYSTEM
+        await enrol.approve(roci, agent.agent_id)
+    assert (await roci.read(hosts.get, agent.agent_id)).decision_reason == "approved by ROCI"
