@@ -190,8 +190,13 @@ class SecondHost:
         """Remove all of it, however far `start` came."""
         if self.engine is not None:
             self._end_engine(self.engine)
-        for argv in (["ip", "link", "del", f"{self.cable}a"], ["ip", "netns", "del", self.name]):
-            subprocess.run(argv, capture_output=True)
+        leftovers = (
+            ["ip", "link", "del", f"{self.cable}a"],
+            ["ip", "netns", "del", self.name],
+            ["umount", f"{self.folder}/data"],  # in some containers dockerd leaves it mounted upon itself
+        )
+        for argv in leftovers:
+            subprocess.run(argv, capture_output=True)  # what there is none of needs no removing
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end_engine(self, engine: subprocess.Popen[bytes]) -> None:
