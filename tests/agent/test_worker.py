@@ -1,0 +1,319 @@
+"""The host's end: what it says, what it does and refuses, what it remembers. Over a pipe, with commands of the test's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from roci import Invalid, Site, Spec, StartupError, Step, StepFailed, Unavailable
+from roci_plugins.agent import wire
+from roci_plugins.agent.journal import RESTARTED, Identity, Journal
+from roci_plugins.agent.local import Pipe, pipe
+from roci_plugins.agent.scripted import until
+from roci_plugins.agent.worker import AgentSettings, Worker, allowed
+
+
+class Engine:
+    def __init__(self) -> None:
+        self.down = False
+
+    async def containers(self) -> list[dict[str, Any]]:
+        if self.down:
+            raise Unavailable("the engine does not answer")
+        return [{"id": "abc", "name": "a1-w-1", "image": "nginx", "status": "running", "app": "a1"}]
+
+
+class Backend:
+    """Plans one step, named after what the application's file says."""
+
+    name = "compose"
+
+    def validate(self, spec: Spec) -> None:
+        if "bad" in spec.text:
+            raise Invalid("compose_yaml line 1: bad")
+
+    def plan(self, action: Literal["deploy", "stop", "start", "delete"], spec: Spec) -> list[Step]:
+        return [Step(spec.text or action, {"app": spec.name})]
+
+
+async def talk(site: Site, args: Mapping[str, Any]) -> AsyncIterator[str]:
+    yield "hello\n"
+    yield f"password {site.variables.get('DB_PASSWORD', 'none')}\n"
+
+
+async def fail(site: Site, args: Mapping[str, Any]) -> AsyncIterator[str]:
+    yield "trying\n"
+    raise StepFailed("no such image", exit_code=18)
+
+
+async def hang(site: Site, args: Mapping[str, Any]) -> AsyncIterator[str]:
+    code = "import time; print('started', flush=True); time.sleep(60)"
+    async for text in site.spawn([sys.executable, "-c", code], cwd="/", env={}):
+        yield text
+
+
+async def flood(site: Site, args: Mapping[str, Any]) -> AsyncIterator[str]:
+    for _ in range(200):
+        yield "x" * 1024
+    yield "the end"
+
+
+COMMANDS = {"talk": talk, "fail": fail, "hang": hang, "flood": flood, "stop": talk}
+
+
+class Host:
+    """A worker, and the server's end of its link as plain JSON."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.engine = Engine()
+        self.settings = AgentSettings(name="h1", volume_base="/data", **settings)
+        self.journal = Journal(folder)
+        self.worker = Worker(self.settings, self.journal, self.engine, {"compose": Backend()}, COMMANDS)
+        self.server: Pipe
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def connect(self, **response: Any) -> dict[str, Any]:
+        self.server, end = pipe()
+        self._tasks.append(asyncio.create_task(self._converse(end)))
+        register = await self.hear("register")
+        await self.admit(**response)
+        return register
+
+    async def _converse(self, end: Pipe) -> None:
+        with contextlib.suppress(wire.Closed):
+            await self.worker.converse(end)
+
+    async def admit(self, **fields: Any) -> None:
+        answer = {"status": "approved", "agent_id": "id-1", "protocol": 2, "heartbeat_interval": 60, **fields}
+        await self.say("registration_response", **answer)
+
+    async def say(self, type: str, **fields: Any) -> None:
+        await self.server.send(json.dumps({"type": type, **fields}))
+
+    async def hear(self, type: str, where: Callable[[dict[str, Any]], bool] = lambda frame: True) -> dict[str, Any]:
+        """The next frame of this type; others are skipped."""
+        async with asyncio.timeout(10):
+            while True:
+                frame: dict[str, Any] = json.loads(await self.server.receive())
+                if frame["type"] == type and where(frame):
+                    return frame
+
+    async def deploy(self, text: str, command_id: str = "c1", **fields: Any) -> None:
+        await self.say("deploy", app_id="a1", compose_yml=text, command_id=command_id, **{"secrets": [], **fields})
+
+    async def disconnect(self) -> None:
+        await self.server.close(1006, "")
+        await asyncio.gather(*self._tasks)
+        self._tasks.clear()
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.worker.stop()
+
+
+@pytest.fixture
+async def host(tmp_path: Path) -> AsyncIterator[Host]:
+    host = Host(tmp_path)
+    yield host
+    await host.end()
+
+
+async def test_it_registers_with_what_it_is_and_may(host: Host) -> None:
+    frame = await host.connect()
+    assert (frame["hostname"], frame["volume_base"], frame["protocol"]) == ("h1", "/data", 2)
+    assert frame["capabilities"] == ["ack", "cancel", "backend:compose"]
+    assert "agent_token" not in frame
+
+
+async def test_it_keeps_its_token_and_shows_it_next_time(host: Host, tmp_path: Path) -> None:
+    await host.connect(agent_token="t" * 64)
+    await until(lambda: host.journal.identity().agent_token)
+    await host.disconnect()
+    frame = await host.connect()
+    assert (frame["agent_id"], frame["agent_token"]) == ("id-1", "t" * 64)
+    assert (tmp_path / "identity.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_server_that_knows_it_no_more_makes_it_forget_the_token(host: Host) -> None:
+    host.journal.remember(Identity("id-old", "t" * 64))
+    await host.connect(status="pending")
+    await until(lambda: host.journal.identity().agent_token is None)
+
+
+async def test_heartbeats_tell_containers_or_that_the_engine_is_silent(host: Host) -> None:
+    await host.connect(heartbeat_interval=0.05)
+    assert (await host.hear("heartbeat"))["containers"][0]["name"] == "a1-w-1"
+    host.engine.down = True
+    beat = await host.hear("heartbeat", lambda frame: "engine_error" in frame)
+    assert "containers" not in beat and beat["engine_error"] == "the engine does not answer"
+
+
+async def test_a_command_is_done_streamed_and_told(host: Host) -> None:
+    await host.connect()
+    await host.deploy("talk", secrets=[{"name": "DB_PASSWORD", "value": "supersecret99"}])
+    first = await host.hear("output")
+    assert first["command_id"] == "c1" and "hello" in first["data"]
+    result = await host.hear("result")
+    assert (result["success"], result["output"]) == (True, "hello\npassword ***\n")
+
+
+async def test_no_secret_is_in_the_journal(host: Host, tmp_path: Path) -> None:
+    await host.connect()
+    await host.deploy("talk", secrets=[{"name": "DB_PASSWORD", "value": "supersecret99"}])
+    await host.hear("result")
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*.json"))
+    assert b"password" in kept and b"supersecret99" not in kept
+
+
+async def test_a_failure_tells_the_output_the_reason_and_the_code(host: Host) -> None:
+    await host.connect()
+    await host.deploy("fail")
+    result = await host.hear("result")
+    assert (result["success"], result["output"], result["exit_code"]) == (False, "trying\nno such image", 18)
+
+
+async def test_a_bad_file_an_unknown_step_and_a_missing_backend_are_refused(host: Host) -> None:
+    await host.connect()
+    await host.deploy("bad", "c1")
+    assert "line 1" in (await host.hear("result"))["output"]
+    await host.deploy("reformat", "c2")
+    assert "no command 'reformat'" in (await host.hear("result"))["output"]
+    await host.deploy("talk", "c3", backend="swarm")
+    assert "no backend 'swarm'" in (await host.hear("result"))["output"]
+
+
+async def test_what_runs_out_of_time_is_ended(host: Host) -> None:
+    await host.connect()
+    await host.deploy("hang", timeout_seconds=1)
+    result = await host.hear("result")
+    assert (result["exit_code"], result["data"]["timed_out"]) == (124, True)
+    assert "started" in result["output"]
+
+
+async def test_what_is_cancelled_is_ended_and_says_so(host: Host) -> None:
+    await host.connect()
+    await host.deploy("hang")
+    await host.hear("output")
+    groups = json.loads((await until_file(host)).read_text())["groups"]
+    await host.say("cancel", command_id="c1")
+    result = await host.hear("result")
+    assert result["data"]["cancelled"] is True and result["success"] is False
+    assert groups and not any(Path(f"/proc/{group}").exists() for group in groups)
+
+
+async def until_file(host: Host) -> Path:
+    found: list[Path] = []
+    await until(lambda: found.extend(host.journal._folder.glob("*.json")) or found)
+    return found[0]
+
+
+async def test_long_output_keeps_its_end(host: Host) -> None:
+    await host.connect()
+    await host.deploy("flood")
+    result = await host.hear("result")
+    assert result["truncated"] is True and len(result["output"]) == 64 * 1024 and result["output"].endswith("the end")
+
+
+async def test_a_result_is_delivered_until_it_is_acknowledged(host: Host) -> None:
+    await host.connect()
+    await host.deploy("talk")
+    await host.hear("result")
+    await host.disconnect()
+    await host.connect()
+    assert (await host.hear("result"))["command_id"] == "c1"
+    await host.say("ack", command_id="c1")
+    await until(lambda: not host.journal.undelivered())
+    await host.disconnect()
+    await host.connect()
+    assert (await host.hear("heartbeat"))["running_commands"] == []
+
+
+async def test_a_command_goes_on_while_the_link_is_down(host: Host) -> None:
+    await host.connect()
+    await host.deploy("hang")
+    await host.hear("output")
+    await host.disconnect()
+    await host.connect()
+    assert (await host.hear("heartbeat"))["running_commands"] == ["c1"]
+    await host.say("cancel", command_id="c1")
+    assert (await host.hear("result"))["command_id"] == "c1"
+
+
+async def test_a_repeated_command_is_not_done_twice(host: Host) -> None:
+    await host.connect()
+    await host.deploy("talk")
+    await host.hear("result")
+    await host.deploy("talk")
+    await host.say("ping")
+    await host.hear("pong")
+    assert host.journal.running() == []
+
+
+async def test_commands_of_one_application_are_done_in_order(host: Host) -> None:
+    await host.connect()
+    await host.deploy("hang", "c1")
+    await host.hear("output")
+    await host.say("stop", app_id="a1", command_id="c2")
+    await host.say("deploy", app_id="other", compose_yml="talk", secrets=[], command_id="c3")
+    assert (await host.hear("result"))["command_id"] == "c3"
+    await host.say("cancel", command_id="c1")
+    assert [(await host.hear("result"))["command_id"] for _ in range(2)] == ["c1", "c2"]
+
+
+async def test_the_host_has_the_last_word(tmp_path: Path) -> None:
+    host = Host(tmp_path, allow=["-deploy", "-cancel"])
+    frame = await host.connect()
+    assert "cancel" not in frame["capabilities"]
+    await host.deploy("talk")
+    result = await host.hear("result")
+    assert result["exit_code"] == 126 and "does not allow deploy" in result["output"]
+    await host.end()
+
+
+async def test_a_killed_agent_tells_of_it_and_ends_what_it_left(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    await host.connect()
+    await host.deploy("hang")
+    await host.hear("output")
+    (group,) = json.loads((await until_file(host)).read_text())["groups"]
+    after = Host(tmp_path)  # as after kill -9: the same folder, nothing else
+    after.journal.recover()
+    await until(lambda: not Path(f"/proc/{group}").exists() or "Z" in Path(f"/proc/{group}/stat").read_text())
+    await after.connect()
+    result = await after.hear("result")
+    assert (result["command_id"], result["output"], result["data"]["interrupted"]) == ("c1", RESTARTED, True)
+    await after.end()
+    await host.end()
+
+
+async def test_what_the_server_says_wrongly_is_no_end(host: Host) -> None:
+    await host.connect()
+    await host.server.send("nonsense")
+    await host.say("of the future")
+    await host.say("deploy", app_id="a1")
+    await host.say("ping")
+    assert await host.hear("pong")
+
+
+def test_the_allowed_are_all_but_a_few_and_what_was_changed_by_name() -> None:
+    known = ["deploy", "cancel", "exec", "reboot"]
+    assert allowed(known, []) == ["deploy", "cancel"]
+    assert allowed(known, ["exec", "-cancel"]) == ["deploy", "exec"]
+    with pytest.raises(StartupError, match="reboott is unknown"):
+        allowed(known, ["reboott"])
+
+
+def test_a_journal_that_cannot_be_read_is_no_reason_to_fail(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    (tmp_path / "identity.json").write_text("{")
+    (tmp_path / "commands" / "c1.json").write_text("{")
+    journal.recover()
+    assert journal.identity() == Identity() and journal.undelivered() == []
