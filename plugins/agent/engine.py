@@ -15,7 +15,7 @@ import os
 import shutil
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from roci import StepFailed, Unavailable
 
@@ -26,6 +26,7 @@ LIMIT = 10.0  # seconds an engine has to answer a question
 CHANGE = 60.0  # seconds it has to carry out a change
 THREADS = 16  # calls at once; with more than that outstanding the engine counts as hung
 PATIENCE = 600.0  # seconds between two pieces of a stream, such as the progress of a pull
+START = "start it with `sudo systemctl enable --now docker`"
 
 
 class Refused(StepFailed):
@@ -49,7 +50,6 @@ class Engine:
         self.address = address
         self._limit = limit
         self._client: Any = None
-        self._connecting = threading.Lock()
         self._slots = threading.BoundedSemaphore(THREADS)
 
     async def call(self, work: Callable[[Any], T], limit: float | None = None) -> T:
@@ -142,15 +142,17 @@ class Engine:
         """A client of its own for a stream, whose silence is longer; else the shared one."""
         import docker
 
-        def client(seconds: float) -> Any:
-            return docker.APIClient(self.address, version="auto", timeout=max(int(seconds), 1), max_pool_size=THREADS)
-
-        if patience:
-            return client(patience)
-        with self._connecting:
-            if self._client is None:
-                self._client = client(CHANGE)
-            return self._client
+        if self._client is None or patience:
+            # Connecting asks for the engine's version: that must not take longer than any question. Two threads may
+            # both connect; the later client wins, which does no harm, while a lock would let one hang for all.
+            client: Any = docker.APIClient(
+                self.address, version="auto", timeout=cast(int, self._limit), max_pool_size=THREADS
+            )
+            client.timeout = patience or CHANGE
+            if patience:
+                return client
+            self._client = client
+        return self._client
 
     def _translated(self, error: BaseException) -> BaseException:
         import docker.errors
@@ -161,7 +163,7 @@ class Engine:
         if isinstance(error, requests.Timeout):
             return self._silent()
         if isinstance(error, (docker.errors.DockerException, requests.RequestException, OSError)):
-            return Unavailable(_socket_problem(self.address) or f"no Docker engine answers at {self.address}")
+            return Unavailable(_socket_problem(self.address) or f"no Docker engine answers at {self.address}: {START}")
         return error
 
     def _silent(self) -> Unavailable:
@@ -177,7 +179,7 @@ def _socket_problem(address: str) -> str | None:
     path = address.removeprefix("unix://")
     if not os.path.exists(path):
         if shutil.which("dockerd") or shutil.which("docker"):
-            return f"no Docker engine listens at {path}: start it with `sudo systemctl enable --now docker`"
+            return f"no Docker engine listens at {path}: {START}"
         return "no Docker engine is installed: install one with `curl -fsSL https://get.docker.com | sudo sh`"
     if not os.access(path, os.R_OK | os.W_OK):
         return f"this user may not use {path}: run `sudo usermod -aG docker $USER`, then sign in again"

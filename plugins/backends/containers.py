@@ -68,7 +68,7 @@ def read_key(key: str, value: Any) -> Any:
     try:
         return READERS[key](value)
     except Wrong as error:
-        raise Wrong(str(error), key, *error.path) from None
+        raise Wrong(f"`{key}`: {error}", key, *error.path) from None
 
 
 def container_name(project: str, service: str, definition: Mapping[str, Any]) -> str:

@@ -108,9 +108,9 @@ def _refusing(document: Document, at: Path, value: Any, read: Callable[[Any], An
             return None
         return read(fill(value, {}))
     except Wrong as error:
-        raise document.refuse((*at, *error.path), str(error)) from None
+        raise document.refuse((*at, *error.path), f"`{at[-1]}`: {error}") from None
     except ValueError as error:
-        raise document.refuse(at, str(error)) from None
+        raise document.refuse(at, f"`{at[-1]}`: {error}") from None
 
 
 class _Anything(dict[str, str]):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _NEXT = re.compile(r"\$(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<dollar>\$)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)|)")
+DEPTH = 20
 _OPERATOR = re.compile(r":?[-?+]")
 
 
@@ -22,7 +23,7 @@ def fill(value: Any, variables: Mapping[str, str], missing: set[str] | None = No
         return [fill(item, variables, missing) for item in value]
     if not isinstance(value, str) or "$" not in value:
         return value
-    filled, _ = _read(value, 0, variables, set() if missing is None else missing, inner=False)
+    filled, _ = _read(value, 0, variables, set() if missing is None else missing, 0)
     return filled
 
 
@@ -35,11 +36,13 @@ def mentions(value: Any) -> bool:
     return isinstance(value, str) and "$" in value.replace("$$", "")
 
 
-def _read(text: str, at: int, variables: Mapping[str, str], missing: set[str], inner: bool) -> tuple[str, int]:
+def _read(text: str, at: int, variables: Mapping[str, str], missing: set[str], depth: int) -> tuple[str, int]:
     """Fill in from `at` to the end, or (inside braces) to the closing brace; return where that was."""
+    if depth > DEPTH:
+        raise ValueError(f"variables stand inside each other more than {DEPTH} deep")
     parts: list[str] = []
     while at < len(text):
-        if inner and text[at] == "}":
+        if depth and text[at] == "}":
             return "".join(parts), at
         if text[at] != "$":
             parts.append(text[at])
@@ -53,11 +56,11 @@ def _read(text: str, at: int, variables: Mapping[str, str], missing: set[str], i
         elif found["name"]:
             parts.append(_plain(found["name"], variables, missing))
         elif found["braced"]:
-            part, at = _braced(found["braced"], text, at, variables, missing)
+            part, at = _braced(found["braced"], text, at, variables, missing, depth)
             parts.append(part)
         else:
             raise ValueError("a `$` that begins no variable is written `$$`")
-    if inner:
+    if depth:
         raise ValueError("a `${` is not closed")
     return "".join(parts), at
 
@@ -68,7 +71,9 @@ def _plain(name: str, variables: Mapping[str, str], missing: set[str]) -> str:
     return str(variables.get(name, ""))
 
 
-def _braced(name: str, text: str, at: int, variables: Mapping[str, str], missing: set[str]) -> tuple[str, int]:
+def _braced(
+    name: str, text: str, at: int, variables: Mapping[str, str], missing: set[str], depth: int
+) -> tuple[str, int]:
     """What follows `${NAME`, to behind the closing brace."""
     if text[at : at + 1] == "}":
         return _plain(name, variables, missing), at + 1
@@ -76,7 +81,7 @@ def _braced(name: str, text: str, at: int, variables: Mapping[str, str], missing
     if not operator:
         raise ValueError(f"`${{{name}` is not closed, or what follows the name is no operator")
     unused: set[str] = set()
-    word, end = _read(text, operator.end(), variables, unused, inner=True)
+    word, end = _read(text, operator.end(), variables, unused, depth + 1)
     value = variables.get(name)
     there = bool(value) if operator[0][0] == ":" else value is not None
     match operator[0][-1]:

@@ -66,11 +66,16 @@ class App:
         found = self.client.containers.list(all=True, filters={"label": f"{COMPOSE_PROJECT}={self.name}"})
         return {one.name: one for one in found}
 
+    def listed(self) -> dict[str, dict[str, Any]]:
+        """In one call: nothing can vanish between two."""
+        found = self.client.api.containers(all=True, filters={"label": f"{COMPOSE_PROJECT}={self.name}"})
+        return {one["Names"][0].removeprefix("/"): one for one in found}
+
     def states(self) -> dict[str, str]:
-        return {name.removeprefix(f"{self.name}-"): one.status for name, one in self.containers().items()}
+        return {name.removeprefix(f"{self.name}-"): one["State"] for name, one in self.listed().items()}
 
     def ids(self) -> dict[str, str]:
-        return {name: one.id for name, one in self.containers().items()}
+        return {name: one["Id"] for name, one in self.listed().items()}
 
 
 @pytest.fixture
@@ -325,8 +330,8 @@ async def test_a_cancelled_replacement_puts_the_old_container_back(app: App, pha
     task = await begin(app, Docker(), WEB.replace("-h /data", "-h /www"), lambda seen: "replacing" in seen)
     deadline = asyncio.get_running_loop().time() + 20
     while phase != "renamed":
-        new = await asyncio.to_thread(app.containers)
-        if name in new and new[name].id != before[name] and (phase == "created" or new[name].status == "running"):
+        new = await asyncio.to_thread(app.listed)
+        if name in new and new[name]["Id"] != before[name] and new[name]["State"] in (phase, "running"):
             break
         assert asyncio.get_running_loop().time() < deadline, new
     task.cancel()

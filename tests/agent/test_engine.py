@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roci import Unavailable
+from roci_plugins.agent.engine import THREADS, Engine, Refused, described
+
+Answer = tuple[int, Any]
+
+
+class FakeEngine:
+    """Speaks enough of the engine's interface on a unix socket; with `silent`, accepts and says nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "engine.sock"
+        self.address = f"unix://{self.path}"
+        self.answers: dict[str, Answer] = {"/version": (200, {"ApiVersion": "1.41"}), "/v1.41/_ping": (200, "OK")}
+        self.asked: list[str] = []
+        self.silent = False
+        self.server: asyncio.Server | None = None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError), contextlib.closing(writer):
+            while line := await reader.readline():
+                while (await reader.readline()).strip():
+                    pass
+                self.asked.append(path := line.split()[1].decode())
+                if not self.silent:
+                    writer.write(self.answer(path.partition("?")[0]))
+
+    def answer(self, path: str) -> bytes:
+        status, body = self.answers.get(path, (404, {"message": "no such thing"}))
+        text = body if isinstance(body, str) else json.dumps(body)
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+        return (head + text).encode()
+
+
+@pytest.fixture
+async def fake(tmp_path: Path) -> AsyncIterator[FakeEngine]:
+    made = FakeEngine(tmp_path)
+    made.server = await asyncio.start_unix_server(made.serve, made.path)
+    yield made
+    made.server.close()
+
+
+CONTAINER = {
+    "Id": "0123456789abcdef0123",
+    "Names": ["/other/alias", "/shop-web-1"],
+    "Image": "nginx:1.27",
+    "State": "running",
+    "Status": "Up 3 minutes",
+    "Created": 1_700_000_000,
+    "Ports": [
+        {"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
+        {"IP": "::", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
+        {"PrivatePort": 443, "Type": "tcp"},
+    ],
+    "Labels": {"com.docker.compose.project": "shop"},
+}
+SHOWN = {
+    "id": "0123456789ab",
+    "name": "shop-web-1",
+    "image": "nginx:1.27",
+    "status": "running",
+    "state": "Up 3 minutes",
+    "created": "2023-11-14T22:13:20Z",
+    "ports": ["0.0.0.0:8080->80/tcp", "443/tcp", "[::]:8080->80/tcp"],
+    "app": "shop",
+}
+
+
+def test_a_container_is_shown_as_heartbeats_carry_it() -> None:
+    assert described(CONTAINER) == SHOWN
+
+
+def test_a_container_of_which_little_is_known_is_shown_all_the_same() -> None:
+    assert described({"Id": "0" * 64, "Names": None, "Ports": None, "Labels": None}) == {
+        "id": "0" * 12, "name": "", "image": "", "status": "unknown", "state": "",
+        "created": "1970-01-01T00:00:00Z", "ports": [], "app": None,
+    }  # fmt: skip
+
+
+async def test_all_containers_come_by_one_call_in_the_version_the_engine_speaks(fake: FakeEngine) -> None:
+    fake.answers["/v1.41/containers/json"] = (200, [CONTAINER])
+    engine = Engine(fake.address)
+    assert await engine.containers() == [SHOWN]
+    assert await engine.containers() == [SHOWN]
+    assert [path.partition("?")[0] for path in fake.asked] == ["/version", *["/v1.41/containers/json"] * 2]
+
+
+async def test_the_engines_no_comes_in_its_words(fake: FakeEngine) -> None:
+    with pytest.raises(Refused, match="no such thing") as error:
+        await Engine(fake.address).call(lambda api: api.inspect_container("x"))
+    assert error.value.is_missing
+
+
+async def test_a_silent_engine_is_unavailable_in_time_and_holds_few_threads(fake: FakeEngine) -> None:
+    fake.silent = True
+    engine = Engine(fake.address, limit=0.2)
+    begun = asyncio.get_running_loop().time()
+    results = await asyncio.gather(*(engine.containers() for _ in range(3 * THREADS)), return_exceptions=True)
+    assert all(isinstance(result, Unavailable) for result in results)
+    assert "does not answer" in str(results[0])
+    assert asyncio.get_running_loop().time() - begun < 5
+    assert sum(thread.name == "docker" for thread in threading.enumerate()) <= THREADS
+
+
+async def test_an_engine_that_comes_back_is_used_again(fake: FakeEngine) -> None:
+    fake.silent = True
+    engine = Engine(fake.address, limit=1)
+    assert "does not answer" in (await engine.ping() or "")
+    fake.silent = False
+    assert await engine.ping() is None
+
+
+@pytest.mark.parametrize(
+    ("prepare", "problem"),
+    [
+        (lambda path: None, "no Docker engine"),
+        (lambda path: path.touch(), "no Docker engine answers at"),
+    ],
+)
+async def test_a_missing_engine_is_told_with_the_command_that_mends_it(
+    tmp_path: Path, prepare: Callable[[Path], None], problem: str
+) -> None:
+    prepare(tmp_path / "x.sock")
+    engine = Engine(f"unix://{tmp_path}/x.sock")
+    said = await engine.ping() or ""
+    assert problem in said and "`" in said
+    with pytest.raises(Unavailable, match=problem):
+        await engine.containers()
+
+
+async def test_what_is_no_engine_is_told(fake: FakeEngine) -> None:
+    fake.answers["/version"] = (200, "hello")
+    assert await Engine(fake.address).ping()
+
+
+async def test_a_stream_passes_on_what_comes_and_ends_with_its_error(fake: FakeEngine) -> None:
+    engine = Engine(fake.address)
+    assert [piece async for piece in engine.stream(lambda api: iter("abc"))] == ["a", "b", "c"]
+
+    def broken(api: Any) -> Any:
+        yield "a"
+        raise OSError("gone")
+
+    seen = []
+    with pytest.raises(Unavailable):
+        async for piece in engine.stream(broken):
+            seen.append(piece)
+    assert seen == ["a"]
+
+
+async def test_a_closed_stream_lets_its_thread_go(fake: FakeEngine) -> None:
+    ended, more = threading.Event(), threading.Event()
+
+    def endless(api: Any) -> Any:
+        try:
+            while True:
+                yield "piece"
+                more.wait(5)
+        finally:
+            ended.set()
+
+    stream = Engine(fake.address).stream(endless)
+    assert await anext(stream) == "piece"
+    await stream.aclose()
+    more.set()
+    assert await asyncio.to_thread(ended.wait, 5)
+
+
+async def test_a_cancelled_change_is_not_cut_in_two(fake: FakeEngine) -> None:
+    begun, go, done = threading.Event(), threading.Event(), threading.Event()
+
+    def work(api: Any) -> None:
+        begun.set()
+        go.wait(5)
+        done.set()
+
+    task = asyncio.create_task(Engine(fake.address).change(work))
+    await asyncio.to_thread(begun.wait, 5)
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done.is_set()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may use every socket")
+async def test_a_socket_that_may_not_be_used_is_told(fake: FakeEngine) -> None:
+    fake.path.chmod(0)
+    assert "usermod -aG docker" in (await Engine(fake.address).ping() or "")
