@@ -26,6 +26,7 @@ DEFAULT: tuple[str, ...] = (
     "matchers.time",
     "matchers.logic",
     "backends.compose",
+    "web.install",
 )
 
 # Those that add to the command line; nothing else is loaded for `roci --help`.

@@ -11,11 +11,11 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
 from roci import Answer, Malformed, NotFound, Roci, RociError, StartupError, Surface, hookimpl
 
-from ..surfaces.http import public, roci
+from ..surfaces.http import base_url, public
 from . import wheel
 
 SCRIPT = Path(__file__).with_name("install.sh")
@@ -26,11 +26,11 @@ ADDRESS = re.compile(rf"https?://{_HOST}(/[A-Za-z0-9._~-]+)*/?")
 routes = Blueprint("install", __name__)
 
 
-def install_line(base_url: str, options: Iterable[str] = ()) -> str:
+def install_line(address: str, options: Iterable[str] = ()) -> str:
     """The line that installs the agent on another host and joins it to the server at this address."""
     given = list(options)
     arguments = f" -s -- {shlex.join(given)}" if given else ""
-    return f"curl -fsSL {checked(base_url)}/install.sh | sudo sh{arguments}"
+    return f"curl -fsSL {checked(address)}/install.sh | sudo sh{arguments}"
 
 
 def checked(address: str) -> str:
@@ -40,10 +40,10 @@ def checked(address: str) -> str:
     return address.rstrip("/")
 
 
-def script(base_url: str, program: wheel.Wheel) -> str:
+def script(address: str, program: wheel.Wheel) -> str:
     """The installation script for agents of the server at this address."""
     text = SCRIPT.read_text()
-    for name, value in (("SERVER", checked(base_url)), ("WHEEL", program.name), ("SHA256", program.sha256)):
+    for name, value in (("SERVER", checked(address)), ("WHEEL", program.name), ("SHA256", program.sha256)):
         text = text.replace(f"@{name}@", value)
     return text
 
@@ -52,8 +52,7 @@ def script(base_url: str, program: wheel.Wheel) -> str:
 @public
 async def show() -> Response:
     """The script that installs the agent."""
-    address = checked(roci.settings.public_url or f"{request.scheme}://{request.host}")
-    text = script(address, await asyncio.to_thread(wheel.build))
+    text = script(checked(base_url()), await asyncio.to_thread(wheel.build))
     return Response(text, content_type="text/x-shellscript; charset=utf-8", headers={"Cache-Control": "no-store"})
 
 
