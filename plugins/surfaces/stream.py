@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from quart import Response
+
 from roci import Roci
 
 ALIVE = 15.0  # seconds of silence after which a comment is sent, so that proxies keep the connection
@@ -37,13 +38,18 @@ def stream(roci: Roci, events: AsyncIterator[ServerSent]) -> Response:
     return response
 
 
+async def _next(events: AsyncIterator[ServerSent]) -> ServerSent:
+    return await anext(events)
+
+
 async def _encoded(roci: Roci, events: AsyncIterator[ServerSent]) -> AsyncGenerator[bytes, None]:
     draining = asyncio.ensure_future(roci.draining.wait())
     coming: asyncio.Future[ServerSent] | None = None
     try:
         while not draining.done():
-            coming = coming or asyncio.ensure_future(anext(events))
-            done, _ = await asyncio.wait({coming, draining}, timeout=ALIVE, return_when=asyncio.FIRST_COMPLETED)
+            coming = coming or asyncio.ensure_future(_next(events))
+            both: set[asyncio.Future[Any]] = {coming, draining}
+            done, _ = await asyncio.wait(both, timeout=ALIVE, return_when=asyncio.FIRST_COMPLETED)
             if coming in done:
                 try:
                     yield coming.result().encode()

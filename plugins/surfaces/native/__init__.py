@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quart import Blueprint
+
 from roci import Permission, Roci, Surface, hookimpl
 
 from . import agents, applications, health, operations, policies

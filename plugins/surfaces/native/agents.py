@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 from quart import Blueprint, Response
+
 from roci import NotFound
 
 from ...agent.hub import Hub, Live

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from quart import Blueprint, request
+
 from roci import Invalid, NotFound, Sensitive, Spec
 
 from ...agent.hub import Hub
@@ -48,7 +49,10 @@ async def index() -> Any:
     """List all applications."""
     limit, offset = paging()
     rows = await roci.read(applications.all_)
-    return {"applications": [shapes.application_row(row) for row in shapes.page(rows, limit, offset)], "total": len(rows)}
+    return {
+        "applications": [shapes.application_row(row) for row in shapes.page(rows, limit, offset)],
+        "total": len(rows),
+    }
 
 
 @routes.get("/<id>")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from quart import Blueprint
+
 from roci import __version__
 
 from ...agent.hub import Hub
@@ -28,7 +29,7 @@ async def show() -> Any:
         "uptime_secs": health.uptime,
         "agents": roci.part(Hub).connected,
         "docker": "docker" not in problems,
-        "problems": {name: "see the server's log, or run: roci doctor" for name in problems},
+        "problems": dict.fromkeys(problems, "see the server's log, or run: roci doctor"),
     }
 
 

@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 from quart import Blueprint
+
 from roci import Invalid
 
 from ...domain import policies

@@ -8,15 +8,16 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
-from roci import Spec
 from typing_extensions import TypedDict
+
+from roci import Spec
 
 from ...agent.hub import Live
 from ...domain.applications import Application, Revision
 from ...domain.model import wire_time
 from ...domain.operations import Operation
-from ...domain.policies import Decision, Policy
 from ...domain.policies import STATUS as POLICY_STATUS
+from ...domain.policies import Decision, Policy
 
 BIGGEST = 2**63 - 1  # what the database can hold
 
@@ -262,7 +263,7 @@ def done(message: str) -> Done:
 
 
 def started(message: str, operation: Operation | None) -> Started:
-    return {"success": True, "message": message, "operation_id": operation and operation.id}
+    return {"success": True, "message": message, "operation_id": str(operation.id) if operation else None}
 
 
 def agent(live: Live) -> dict[str, Any]:
