@@ -188,6 +188,7 @@ class Surface:
 
     `answer` turns an error into a body (a mapping becomes JSON, text is sent as it is) and a status.
     `claims` tells requests apart on a route that several surfaces serve; None: this surface never contends.
+    `error_body` is the type of such a body, for /openapi.json; None: this surface is not described there.
     """
 
     name: str
@@ -195,6 +196,7 @@ class Surface:
     blueprint: Blueprint
     answer: Callable[[RociError], Answer]
     claims: Callable[[Request], bool] | None = None
+    error_body: Any = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -93,7 +93,7 @@ def revisions(application_id: str) -> list[Revision]:
     return list(_revisions(get(application_id)).order_by(Revision.number.desc()))
 
 
-def _revisions(application: Application) -> peewee.ModelSelect:
+def _revisions(application: Application) -> peewee.ModelSelect[Revision]:
     return Revision.select().where(Revision.application == application)
 
 

@@ -39,7 +39,7 @@ async def _out(id: str) -> dict[str, Any]:
         return row, applications.text(row)
 
     row, text = await roci.read(read)
-    return shapes.application(row, text, roci.part(Hub).roster.get(row.host_id))
+    return shapes.application(row, text, roci.part(Hub).roster.get(row.host_id or ""))
 
 
 @routes.get("")
@@ -88,7 +88,9 @@ async def change(body: shapes.ApplicationChanges, id: str) -> Any:
     row = await roci.read(applications.get, uuid(id))
     changes = _changes(body)
     if "compose" in changes or "backend" in changes:
-        text = changes.get("compose") or await roci.read(lambda: applications.text(applications.get(row.id)))
+        text = body.compose_yaml
+        if text is None:
+            text = await roci.read(lambda: applications.text(applications.get(row.id)))
         _validate(changes.get("backend", row.backend), row.name, text)
 
     def write() -> None:
