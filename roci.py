@@ -640,6 +640,8 @@ class Roci:
                 raise StartupError(
                     f"another ROCI runs on {self.settings.data}: stop it, or set another data_dir"
                 ) from None
+            if (self.settings.data / ".restore" / "decided.json").exists():
+                raise StartupError("a restore was interrupted: finish it with `roci restore --finish`")
             yield
 
 
