@@ -62,7 +62,9 @@ def needs(document: Document, name: str) -> dict[str, str]:
     for other, how in wanted.items():
         if how is not None and not isinstance(how, dict):
             raise document.refuse((*at, other), "a dependency is a mapping with a `condition`")
-        found[other] = str((how or {}).get("condition", "service_started"))
+        how = how or {}
+        if other in document.value["services"] or how.get("required") is not False:
+            found[other] = str(how.get("condition", "service_started"))
     return found
 
 

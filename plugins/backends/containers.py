@@ -19,6 +19,7 @@ from .values import Mount, Port, Wrong
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 HASH = "roci.config-hash"
+COMPOSE_HASH = "com.docker.compose.config-hash"
 
 READERS: dict[str, Callable[[Any], Any]] = {
     "image": values.text,
@@ -107,8 +108,13 @@ def create_body(service: str, definition: Mapping[str, Any], place: Place) -> di
         },
     }
     body = {key: value for key, value in body.items() if value not in (None, {}, "") and (value or key != "Env")}
-    body["Labels"][HASH] = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    # Compose knows its own containers by a hash: with one, it can take this one over when the backend changes.
+    body["Labels"][HASH] = body["Labels"][COMPOSE_HASH] = _hash(body)
     return body
+
+
+def _hash(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _host_config(given: Mapping[str, Any], place: Place, network: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def refused(text: str) -> str:
         "x-base: &b {image: nginx}\nservices: {w: {<<: *b}, v: {<<: [*b], command: x}}",
         WEB + "    depends_on: [db]\n  db:\n    image: pg\n",
         WEB + "    depends_on: {db: {condition: service_healthy}}\n  db:\n    image: pg\n",
+        WEB + "    depends_on: {elsewhere: {condition: service_started, required: false}}\n",
         WEB + "    volumes: ['/etc/localtime:/etc/localtime:ro', '../shared:/s']\n",
         WEB + "    env_file: [./a.env, {path: sub/../b.env, required: false}]\n",
         "include: [other.yml]\nservices: {w: {image: a, depends_on: [elsewhere]}}",

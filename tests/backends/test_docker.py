@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from roci import Invalid, Spec, Step
-from roci_plugins.backends.containers import HASH, Place, create_body, resource_name
+from roci_plugins.backends.containers import COMPOSE_HASH, HASH, Place, create_body, resource_name
 from roci_plugins.backends.docker import Docker
 from roci_plugins.backends.values import Wrong
 
@@ -110,7 +110,7 @@ PLACE = Place("shop", "/data/Shop", {"FROM_RUN": "1"}, {"front": {}, "lan": {"ex
 
 def body(**definition: Any) -> dict[str, Any]:
     made = create_body("web", {"image": "nginx", **definition}, PLACE)
-    del made["Labels"][HASH]
+    assert made["Labels"].pop(HASH) == made["Labels"].pop(COMPOSE_HASH)
     return made
 
 

@@ -288,6 +288,20 @@ async def test_what_plain_docker_cannot_do_never_reaches_the_host(app: App) -> N
         await app.do(Docker(), "deploy", "services:\n  w:\n    image: x\n    init: true\n    deploy: {}\n")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [(Compose(), Docker()), (Docker(), Compose())], ids=["to-docker", "to-compose"]
+)
+async def test_an_application_can_change_its_backend_and_keeps_its_data(
+    app: App, first: Backend, second: Backend
+) -> None:
+    await app.do(first, "deploy", WEB)
+    app.containers()[f"{app.name}-web-1"].exec_run(["touch", "/data/kept"])
+    await app.do(second, "deploy", WEB, GREETING="other")
+    web = app.containers()[f"{app.name}-web-1"]
+    assert app.states() == {"web-1": "running"} and environment(web)["GREETING"] == "other"
+    assert web.exec_run(["ls", "/data"]).output == b"kept\n"
+
+
 # --- cancelled -----------------------------------------------------------------
 
 
