@@ -18,6 +18,7 @@ from .values import Mount, Port, Wrong
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
+DEPENDS_ON = "com.docker.compose.depends_on"  # "db:service_healthy:false,…": the order outlives the file
 HASH = "roci.config-hash"
 COMPOSE_HASH = "com.docker.compose.config-hash"
 
@@ -57,6 +58,7 @@ class Place:
     variables: Mapping[str, str]
     networks: Mapping[str, Any]  # their definitions in the file, by key
     volumes: Mapping[str, Any]
+    after: Mapping[str, str]  # the services it depends on, and the condition of each
 
 
 def read(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,6 +105,7 @@ def create_body(service: str, definition: Mapping[str, Any], place: Place) -> di
             **given.get("labels", {}),
             PROJECT: place.project,
             SERVICE: service,
+            DEPENDS_ON: ",".join(f"{name}:{condition}:false" for name, condition in sorted(place.after.items())),
             "com.docker.compose.container-number": "1",
             "com.docker.compose.oneoff": "False",
         },

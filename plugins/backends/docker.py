@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from roci import Invalid, Spec, Step, hookimpl
+from roci import Spec, Step, hookimpl
 
 from . import composefile, containers
 from .interpolation import fill, mentions
@@ -33,20 +33,10 @@ class Docker:
         match action:
             case "deploy":
                 return _deploy(_checked(spec.text), spec)
-            case "start":
-                return [Step("docker.start", {**which, "services": _order(spec.text)})]
-            case "stop":
-                return [Step("docker.stop", {**which, "services": _order(spec.text)[::-1]})]
+            case "stop" | "start":
+                return [Step(f"docker.{action}", which)]
             case "delete":
-                return [Step("docker.remove", {**which, "services": _order(spec.text)[::-1]})]
-
-
-def _order(text: str) -> list[str]:
-    """The services in the order they start. Empty for a file that no longer says: what runs can still be stopped."""
-    try:
-        return composefile.start_order(composefile.parse(text))
-    except Invalid:
-        return []
+                return [Step("docker.remove", which)]
 
 
 def _deploy(document: Document, spec: Spec) -> list[Step]:

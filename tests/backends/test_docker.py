@@ -56,15 +56,9 @@ def test_a_deploy_makes_networks_and_volumes_then_services_in_order_and_ends_wit
     assert plan[5].args == {"project": "shop", "services": ["db", "web"]}
 
 
-def test_services_start_in_order_and_stop_and_go_the_other_way() -> None:
-    spec, which = Spec("Shop", SHOP), {"project": "shop"}
-    assert Docker().plan("start", spec) == [Step("docker.start", {**which, "services": ["db", "web"]})]
-    assert Docker().plan("stop", spec) == [Step("docker.stop", {**which, "services": ["web", "db"]})]
-    assert Docker().plan("delete", spec) == [Step("docker.remove", {**which, "services": ["web", "db"]})]
-
-
-def test_what_runs_can_be_stopped_and_deleted_whatever_the_file_says_now() -> None:
-    assert Docker().plan("stop", Spec("x", "no file")) == [Step("docker.stop", {"project": "x", "services": []})]
+def test_the_rest_is_one_step_and_needs_no_file() -> None:
+    for action, command in (("start", "docker.start"), ("stop", "docker.stop"), ("delete", "docker.remove")):
+        assert Docker().plan(action, Spec("Shop", "")) == [Step(command, {"project": "shop"})]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +99,14 @@ def test_what_plain_docker_cannot_do_is_refused_by_name_and_line(text: str, mess
         assert f"compose_yaml {message}" in error.value.message
 
 
-PLACE = Place("shop", "/data/Shop", {"FROM_RUN": "1"}, {"front": {}, "lan": {"external": True}}, {"v": None})
+PLACE = Place(
+    "shop",
+    "/data/Shop",
+    {"FROM_RUN": "1"},
+    {"front": {}, "lan": {"external": True}},
+    {"v": None},
+    {"db": "service_healthy"},
+)
 
 
 def body(**definition: Any) -> dict[str, Any]:
@@ -117,6 +118,7 @@ def body(**definition: Any) -> dict[str, Any]:
 LABELS = {
     "com.docker.compose.project": "shop",
     "com.docker.compose.service": "web",
+    "com.docker.compose.depends_on": "db:service_healthy:false",
     "com.docker.compose.container-number": "1",
     "com.docker.compose.oneoff": "False",
 }

@@ -6,13 +6,16 @@ started, the old one removed last. Whatever goes wrong between, cancellation inc
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import graphlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from roci import Command, Site, StepFailed, hookimpl
 
 from ...backends.containers import (
+    DEPENDS_ON,
     HASH,
     PROJECT,
     SERVICE,
@@ -107,7 +110,7 @@ async def container(docker: Engine, site: Site, args: Mapping[str, Any]) -> Asyn
     name, body = _wanted(site, args, missing)
     for variable in sorted(missing):
         yield f"{service}: the variable {variable} has no value; it is left empty\n"
-    for other, condition in args.get("after", {}).items():
+    for other, condition in args["after"].items():
         if condition == "service_healthy":
             yield f"{service}: waits until {other} is healthy\n"
             await health(docker, project, other)
@@ -143,6 +146,7 @@ def _wanted(site: Site, args: Mapping[str, Any], missing: set[str]) -> tuple[str
             site.variables,
             fill(args["networks"], site.variables),
             fill(args["volumes"], site.variables),
+            args["after"],
         )
         body = create_body(args["service"], definition, place)
         return container_name(args["project"], args["service"], definition), body
@@ -154,11 +158,21 @@ def _wanted(site: Site, args: Mapping[str, Any], missing: set[str]) -> tuple[str
 
 
 async def _members(docker: Engine, args: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The project's containers, those of the services that are named in their order, then the others."""
+    """The project's containers, each after those it depends on."""
     label = f"{PROJECT}={args['project']}"
-    found = await docker.call(lambda api: api.containers(all=True, filters={"label": [label]}))
-    order = {name: place for place, name in enumerate(args.get("services", ()))}
-    return sorted(found, key=lambda one: order.get(one["Labels"].get(SERVICE, ""), len(order)))
+    return in_order(await docker.call(lambda api: api.containers(all=True, filters={"label": [label]})))
+
+
+def in_order(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Listed containers in the order their services start, as their labels tell."""
+    needs: dict[str, list[str]] = {}
+    for one in found:
+        names = [entry.partition(":")[0] for entry in one["Labels"].get(DEPENDS_ON, "").split(",")]
+        needs[one["Labels"].get(SERVICE, "")] = [name for name in names if name]
+    with contextlib.suppress(graphlib.CycleError):  # labels of different revisions may contradict each other
+        order = list(graphlib.TopologicalSorter(needs).static_order())
+        return sorted(found, key=lambda one: order.index(one["Labels"].get(SERVICE, "")))
+    return found
 
 
 @command
@@ -173,7 +187,7 @@ async def prune_orphans(docker: Engine, site: Site, args: Mapping[str, Any]) -> 
 
 @command
 async def stop_all(docker: Engine, site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
-    for one in await _members(docker, args):
+    for one in reversed(await _members(docker, args)):
         if one["State"] in ("running", "restarting", "paused"):
             await stop(docker, one["Id"])
             yield f"stopped {name_of(one)}\n"
@@ -193,7 +207,7 @@ async def start_all(docker: Engine, site: Site, args: Mapping[str, Any]) -> Asyn
 @command
 async def remove_all(docker: Engine, site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
     """Remove the project's containers and networks, never its volumes."""
-    for one in await _members(docker, args):
+    for one in reversed(await _members(docker, args)):
         await stop(docker, one["Id"])
         await remove(docker, one["Id"])
         yield f"removed {name_of(one)}\n"

@@ -41,6 +41,14 @@ async def run(name: str, where: Site, **args: Any) -> str:
     return "".join([text async for text in COMMANDS[f"compose.{name}"](where, {**WHICH, **args})])
 
 
+@pytest.fixture(autouse=True)
+def compose_here(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Compose that is found on every machine; what it says comes from the script."""
+    config = tmp_path_factory.mktemp("docker")
+    program(config / "cli-plugins" / "docker-compose")
+    monkeypatch.setenv("DOCKER_CONFIG", str(config))
+
+
 # --- what is run ---------------------------------------------------------------
 
 QUIET = ["--ansi", "never", "--progress", "plain"]
