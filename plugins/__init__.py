@@ -2,6 +2,9 @@
 
 # Cannot be left out: without them there is nothing to extend.
 ESSENTIAL: tuple[str, ...] = (
+    "domain.events",
+    "domain.principals",
+    "domain.credentials",
     "domain.hosts",
     "domain.policies",
     "domain.applications",
@@ -14,6 +17,8 @@ ESSENTIAL: tuple[str, ...] = (
     "work.health",
     "agent.local",
     "agent.socket",
+    "auth.rbac",
+    "auth.passwords",
 )
 
 # Can be left out by name: `disable: [backends.docker]`.
@@ -26,11 +31,20 @@ DEFAULT: tuple[str, ...] = (
     "matchers.time",
     "matchers.logic",
     "backends.compose",
+    "backends.docker",
+    "agent.commands.compose",
+    "agent.commands.containers",
+    "auth.open",
+    "auth.bearer",
+    "auth.cookies",
+    "surfaces.native",
     "web.install",
 )
 
 # Those that add to the command line; nothing else is loaded for `roci --help`.
 COMMANDS: tuple[str, ...] = (
+    "commands.serve",
+    "commands.agent",
     "commands.init",
     "commands.plugins",
     "commands.doctor",

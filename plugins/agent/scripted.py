@@ -1,4 +1,4 @@
-"""An agent that says and answers what a test tells it to, over a link in the process. For ours and for plugins' tests."""
+"""An agent that says and answers what a test tells it to, over a link in the process. For our tests and plugins."""
 
 from __future__ import annotations
 

@@ -1,0 +1,25 @@
+"""`roci serve`: the server, in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import click
+
+from roci import Settings, config_option, core, hookimpl
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    cli.add_command(serve)
+
+
+@click.command()
+@config_option
+def serve(settings: Settings) -> None:
+    """Serve the API, the web pages and the agents, until SIGTERM or Ctrl-C."""
+    from roci import Roci
+
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(core("serve").serve(Roci(settings), click.echo))

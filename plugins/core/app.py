@@ -1,0 +1,220 @@
+"""The web application: every surface's routes, one owner for each, and errors in the dialect of who is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+from typing import Any, cast
+
+from quart import Quart, Request, Response, Websocket, current_app, g, has_websocket_context, request, websocket
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Rule
+
+from roci import (
+    Actor,
+    Malformed,
+    NotFound,
+    Roci,
+    RociError,
+    StartupError,
+    Surface,
+    TooLarge,
+    Unauthenticated,
+    WrongMethod,
+)
+
+log = logging.getLogger("roci.web")
+BODY_LIMIT = 1024 * 1024
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not no-referrer: with it browsers send `Origin: null` with our own forms.
+    "Referrer-Policy": "same-origin",
+}
+PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+
+def create_app(roci: Roci) -> Quart:
+    """The application of a Roci that is, or will be, running. `app.extensions["roci"]` leads back to it."""
+    app = Quart("roci", static_folder=None)
+    app.extensions["roci"] = roci
+    app.extensions["handling"] = set()
+    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
+    cast(Any, app.json).sort_keys = False
+    cast(Any, app.json).compact = True
+    app.url_map.merge_slashes = False
+    for surface in roci.surfaces.values():
+        app.register_blueprint(surface.blueprint, name=surface.name, url_prefix=surface.prefix or None)
+    _settle_contested_routes(app, roci)
+    _answer_errors(app, roci)
+    app.before_request(_note_task)
+    app.before_websocket(_note_task)
+    app.after_request(_protect)
+    return app
+
+
+async def _note_task() -> None:
+    """Keep account of what is being handled, so that the end of the process can wait for it, and end it."""
+    handling: set[asyncio.Task[Any]] = current_app.extensions["handling"]
+    task = asyncio.current_task()
+    if task is not None and task not in handling:
+        handling.add(task)
+        task.add_done_callback(handling.discard)
+
+
+async def _protect(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if response.mimetype == "text/html":
+        response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    return response
+
+
+# --- who is asking -----------------------------------------------------------
+
+
+async def identify(roci: Roci) -> Actor | None:
+    """Who sends the current request, asked once for each. Raises what an authenticator raises."""
+    if "actor" not in g:
+        g.actor = None
+        asked = _current()
+        for authenticator in roci.authenticators.values():
+            g.actor = await authenticator.authenticate(asked)
+            if g.actor is not None:
+                break
+    return cast("Actor | None", g.actor)
+
+
+def _current() -> Request | Websocket:
+    return websocket if has_websocket_context() else request
+
+
+# --- one owner for each route ------------------------------------------------
+
+
+def _settle_contested_routes(app: Quart, roci: Roci) -> None:
+    """Where several surfaces serve one route, let the one that claims the request answer."""
+    routes: dict[tuple[str, str], list[Rule]] = {}
+    for rule in app.url_map.iter_rules():
+        for method in {"WEBSOCKET"} if rule.websocket else (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            routes.setdefault((method, _shape(rule.rule)), []).append(rule)
+    for (method, _), rules in routes.items():
+        names = [rule.endpoint.partition(".")[0] for rule in rules]
+        if len(rules) == 1:
+            continue
+        unsettled = sum(roci.surfaces[name].claims is None for name in names) > 1
+        if unsettled or method == "WEBSOCKET" or len({rule.rule for rule in rules}) > 1 or len(set(names)) == 1:
+            raise StartupError(f"{method} {rules[0].rule} is served by {', '.join(names)}: a route has one owner")
+        _share(app, roci, rules[0].endpoint, {name: rule.endpoint for name, rule in zip(names, rules, strict=True)})
+
+
+def _share(app: Quart, roci: Roci, endpoint: str, owners: dict[str, str]) -> None:
+    views = {name: app.view_functions[owner] for name, owner in owners.items()}
+
+    async def contested(**args: Any) -> Any:
+        g.surface = _claimant(roci, list(views)) or next(iter(views))
+        return await app.ensure_async(views[g.surface])(**args)
+
+    contested.__dict__.update(views[next(iter(views))].__dict__)  # what the first declares, /openapi.json shows
+    app.view_functions[endpoint] = contested
+
+
+def _claimant(roci: Roci, names: list[str]) -> str | None:
+    """The first of these surfaces that says the request is its own."""
+    for name in names:
+        claims = roci.surfaces[name].claims
+        if claims is not None and claims(request):
+            return name
+    return None
+
+
+def _shape(path: str) -> str:
+    """A path with its parameters' names erased and their converters kept: /agents/<uuid>."""
+    return re.sub(r"<(?:(\w+)(?:\([^)]*\))?:)?\w+>", lambda found: f"<{found[1] or 'string'}>", path)
+
+
+# --- errors ------------------------------------------------------------------
+
+
+def _answer_errors(app: Quart, roci: Roci) -> None:
+    async def known(error: RociError) -> Response:
+        return await _answered(app, surface_for(app, roci), error)
+
+    async def http(error: HTTPException) -> Any:
+        if error.code is None or error.code < 400:
+            return error.get_response()
+        surface = surface_for(app, roci)
+        answered = await _answered(app, surface, await _read_as_ours(roci, surface, error))
+        if answered.status_code == 405:
+            answered.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        return answered
+
+    async def unexpected(error: Exception) -> Response:
+        reference = secrets.token_hex(4)
+        log.error("%s: %s %r", reference, _current().method, _current().path, exc_info=error)
+        hidden = RociError(f"something went wrong; the log has it under {reference}")
+        return await _answered(app, surface_for(app, roci), hidden)
+
+    app.register_error_handler(RociError, known)
+    app.register_error_handler(HTTPException, http)
+    app.register_error_handler(Exception, unexpected)
+
+
+async def _read_as_ours(roci: Roci, surface: Surface, error: HTTPException) -> RociError:
+    """What the web framework raises, as one of our errors. Behind a prefix strangers do not learn what exists."""
+    if error.code in (404, 405) and surface.prefix and f"{_current().path}/".startswith(f"{surface.prefix}/"):
+        try:
+            if await identify(roci) is None:
+                return Unauthenticated("sign in first")
+        except RociError as refused:
+            return refused
+    words = {
+        404: NotFound(f"there is nothing at {_current().path}"),
+        405: WrongMethod(f"{_current().path} does not take {_current().method}"),
+        413: TooLarge(f"the body is larger than {BODY_LIMIT // 1024} KiB"),
+    }
+    if error.code in words:
+        return words[error.code]
+    if error.code is not None and error.code < 500:
+        return Malformed(error.description or error.name)
+    return RociError(error.name)
+
+
+async def _answered(app: Quart, surface: Surface, error: RociError) -> Response:
+    body, status = surface.answer(error)
+    response = cast(Response, await app.make_response((body, status)))
+    if "retry_after" in error.details:
+        response.headers["Retry-After"] = str(error.details["retry_after"])
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="ROCI"'
+    return response
+
+
+def surface_for(app: Quart, roci: Roci) -> Surface:
+    """The surface the current request speaks to: its route's; for unknown paths the one that knows most of it."""
+    asked = _current()
+    if "surface" in g:
+        return roci.surfaces[g.surface]
+    if asked.blueprints:
+        return roci.surfaces[asked.blueprints[-1].partition(".")[0]]
+    known = {name: _known_segments(app, surface, asked.path) for name, surface in roci.surfaces.items()}
+    nearest = [name for name, segments in known.items() if segments == max(known.values())]
+    name = nearest[0] if len(nearest) == 1 else _claimant(roci, nearest)
+    return roci.surfaces[name or next((n for n in nearest if roci.surfaces[n].prefix), nearest[0])]
+
+
+def _known_segments(app: Quart, surface: Surface, path: str) -> int:
+    """How many leading segments of a path one of the surface's routes has literally."""
+    asked, best = _segments(path), 0
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.partition(".")[0] == surface.name:
+            literal = _segments(rule.rule.partition("<")[0])
+            same = next((n for n, (a, b) in enumerate(zip(asked, literal, strict=False)) if a != b), None)
+            best = max(best, min(len(asked), len(literal)) if same is None else same)
+    return best if best >= len(_segments(surface.prefix)) else 0
+
+
+def _segments(path: str) -> list[str]:
+    return [segment for segment in path.split("/") if segment]

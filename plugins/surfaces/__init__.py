@@ -1,0 +1,1 @@
+"""How ROCI sounds to clients: one dialect each, and what they share."""

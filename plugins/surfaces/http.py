@@ -1,0 +1,217 @@
+"""What every surface needs from HTTP, and nothing that knows a dialect.
+
+The order of the decorators is the order of the checks: who asks (401), whether they may (403), then the body.
+"""
+
+from __future__ import annotations
+
+import functools
+import uuid as uuids
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Token
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+from quart import current_app, has_websocket_context, request, websocket
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.local import LocalProxy
+
+from roci import Actor, Forbidden, Invalid, Malformed, Roci, TooLarge, Unauthenticated, current_actor
+
+from ..core.app import identify
+
+roci: Roci = LocalProxy(lambda: current_app.extensions["roci"])  # type: ignore[assignment]
+
+View = Callable[..., Awaitable[Any]]
+V = TypeVar("V", bound=View)
+WRITES = {"POST", "PUT", "PATCH", "DELETE"}
+MOST = 1000  # rows of a page
+JSON = "application/json"
+
+
+@dataclass
+class Documented:
+    """What a view says of itself, for /openapi.json."""
+
+    access: str = ""  # "public", "signed in", or the permission
+    body: type[BaseModel] | None = None
+    body_optional: bool = False
+    result: Any = None
+    status: int = 200
+    media: str = JSON
+    query: Mapping[str, str] = field(default_factory=dict)  # name: JSON type
+
+
+def documented(view: Any) -> Documented:
+    """What a view's decorators noted; made when there is nothing yet."""
+    if not hasattr(view, "documented"):
+        view.documented = Documented()
+    return cast(Documented, view.documented)
+
+
+# --- who may call ---
+
+
+async def actor() -> Actor:
+    """Who asks. Raises Unauthenticated."""
+    found = await identify(roci)
+    if found is None:
+        raise Unauthenticated("sign in first, or send an API token")
+    return found
+
+
+def needs(permission: str) -> Callable[[V], V]:
+    """Let only those with this permission through. For HTTP and websocket views alike."""
+
+    def decorate(view: V) -> V:
+        return _guarded(view, permission, lambda who: roci.may(who, permission))
+
+    return decorate
+
+
+def signed_in(view: V) -> V:
+    """Let everybody through who is known; the view decides the rest."""
+    return _guarded(view, "signed in", lambda who: True)
+
+
+def public(view: V) -> V:
+    """Say out loud that anybody may call this."""
+    documented(view).access = "public"
+    cast(Any, view).access = "public"
+    return view
+
+
+def _guarded(view: V, access: str, may: Callable[[Actor], bool]) -> V:
+    @functools.wraps(view)
+    async def guarded(**args: Any) -> Any:
+        who = await actor()
+        refuse_foreign(who)
+        if not may(who):
+            raise Forbidden(f"{who.name} may not do this: it needs {access}")
+        token: Token[Actor] = current_actor.set(who)
+        try:
+            return await view(**args)
+        finally:
+            current_actor.reset(token)
+
+    documented(guarded).access = access
+    cast(Any, guarded).access = access
+    return cast(V, guarded)
+
+
+def refuse_foreign(who: Actor) -> None:
+    """A browser sends its cookie along with what other sites make it do: such writes are not its user's."""
+    asked = websocket if has_websocket_context() else request
+    if who.via in ("cookie", "open") and (has_websocket_context() or asked.method in WRITES):
+        check_origin()
+
+
+def check_origin() -> None:
+    """Raises Forbidden when the browser says that another site caused this request."""
+    headers = (websocket if has_websocket_context() else request).headers
+    if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise Forbidden("this request comes from another site")
+    origin = headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc not in own_names():
+        raise Forbidden("this request comes from another site")
+
+
+def own_names() -> set[str]:
+    """What this server is called, as host and port: by the request, and by the public address in the settings."""
+    asked = websocket if has_websocket_context() else request
+    names = {asked.host}
+    if roci.settings.public_url:
+        names.add(urlsplit(roci.settings.public_url).netloc)
+    return names
+
+
+def base_url() -> str:
+    """The address that links are made with."""
+    public_url = roci.settings.public_url
+    return public_url.rstrip("/") if public_url else f"{request.scheme}://{request.host}"
+
+
+# --- what comes in ---
+
+
+def accepts(model: type[BaseModel], optional: bool = False) -> Callable[[View], View]:
+    """Read the body as this model and pass it as the first argument. Optional: nothing at all will do."""
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        async def reading(**args: Any) -> Any:
+            return await view(await read_body(model, optional), **args)
+
+        note = documented(reading)
+        note.body, note.body_optional = model, optional
+        return reading
+
+    return decorate
+
+
+async def read_body(model: type[BaseModel], optional: bool) -> BaseModel:
+    """Whatever the content type says. Raises Malformed, TooLarge, or Invalid with every field and reason."""
+    try:
+        raw = await request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise TooLarge("the body is larger than 1 MiB") from None
+    if not raw.strip() and optional:
+        return model()
+    try:
+        data = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise Malformed(f"the body is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise Malformed("the body must be a JSON object")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise Invalid("; ".join(_reason(each) for each in error.errors())) from None
+
+
+def _reason(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    why = "is required" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
+    return f"{where}: {why[:1].lower()}{why[1:]}"
+
+
+def uuid(text: str) -> str:
+    """An id from a path. Raises Malformed."""
+    try:
+        return str(uuids.UUID(text))
+    except ValueError:
+        raise Malformed(f"{text[:50]!r} is not a UUID") from None
+
+
+def paging() -> tuple[int | None, int]:
+    """`limit` (None: all) and `offset` of the query. Raises Malformed."""
+    return _number("limit", 1, MOST), _number("offset", 0, 2**53) or 0
+
+
+def _number(name: str, least: int, most: int) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal()) or len(text) > 16 or not least <= int(text) <= most:
+        raise Malformed(f"{name}: a whole number from {least} to {most}")
+    return int(text)
+
+
+# --- what goes out ---
+
+
+def returns(
+    result: Any, *, status: int = 200, media: str = JSON, paged: bool = False, query: Mapping[str, str] | None = None
+) -> Callable[[V], V]:
+    """Say what a view answers, and which query it understands. Documents only."""
+
+    def decorate(view: V) -> V:
+        note = documented(view)
+        note.result, note.status, note.media = result, status, media
+        note.query = {**(query or {}), **({"limit": "integer", "offset": "integer"} if paged else {})}
+        return view
+
+    return decorate
