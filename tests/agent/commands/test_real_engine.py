@@ -225,7 +225,11 @@ async def test_data_in_a_volume_without_a_name_survives_the_replacement(app: App
     await app.do(Docker(), "deploy", text)
     app.containers()[f"{app.name}-web-1"].exec_run(["touch", "/data/kept"])
     await app.do(Docker(), "deploy", text, GREETING="other")
-    assert app.containers()[f"{app.name}-web-1"].exec_run(["ls", "/data"]).output == b"kept\n"
+    web = app.containers()[f"{app.name}-web-1"]
+    assert web.exec_run(["ls", "/data"]).output == b"kept\n"
+    nameless = next(mount["Name"] for mount in web.attrs["Mounts"] if mount["Destination"] == "/data")
+    web.remove(force=True)
+    app.client.volumes.get(nameless).remove()
 
 
 @pytest.mark.parametrize("new_one", ["created", "running", None])
