@@ -108,11 +108,10 @@ class Worker:
         self._connection: Connection | None = None
         self._interval = 15.0
         self._protocol = 1
-        self._approved = asyncio.Event()
+        self._changed = asyncio.Event()  # a command has ended, so the containers are others
 
     async def converse(self, connection: Connection) -> None:
         """Speak over one connection until it ends, which raises wire.Closed."""
-        self._approved.clear()
         await connection.send(wire.encode(self._register()))
         beating: asyncio.Task[None] | None = None
         try:
@@ -164,8 +163,6 @@ class Worker:
             self.journal.remember(Identity(response.agent_id, response.agent_token))
         elif known.agent_id not in (None, response.agent_id):
             self.journal.remember(Identity())  # the server knows us no more by that token
-        if response.status == "approved":
-            self._approved.set()
 
     async def _beat(self, connection: Connection) -> None:
         """First what the server may have missed, then how things are, at every interval."""
@@ -175,7 +172,10 @@ class Worker:
                 await self._deliver(connection, result)
             while True:
                 await connection.send(wire.encode(await self._heartbeat()))
-                await asyncio.sleep(self._interval)
+                self._changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._interval):
+                        await self._changed.wait()
 
     async def _heartbeat(self) -> wire.Heartbeat:
         running = self.journal.running()
@@ -229,6 +229,7 @@ class Worker:
         if self._connection:
             with contextlib.suppress(wire.Closed):  # it is in the journal, and the next connection delivers it
                 await self._deliver(self._connection, result)
+        self._changed.set()
 
     async def _outcome(self, command_id: str, message: wire.Deploy | wire.Stop, output: _Output) -> wire.Result:
         def ended(text: str, exit_code: int | None = None, **data: Any) -> wire.Result:
