@@ -38,6 +38,7 @@ DEFAULT: tuple[str, ...] = (
     "auth.bearer",
     "auth.cookies",
     "surfaces.native",
+    "surfaces.openapi",
     "web.install",
 )
 

@@ -201,7 +201,7 @@ def _reached_at(sock: socket.socket) -> tuple[str, int]:
 
 
 async def _until_it_answers(host: str, port: int, server: asyncio.Task[None]) -> None:
-    """Ask something over the socket: it has been listening since it was bound, so the answer comes when there is one."""
+    """Ask something over the socket, which has been listening since it was bound: the answer comes when there is one."""
 
     async def ask() -> None:
         reader, writer = await asyncio.open_connection(host, port)
