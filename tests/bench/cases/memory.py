@@ -1,0 +1,70 @@
+"""Memory: of an idle server and an idle agent, and what each connected agent adds. Resident, says the kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import ground
+from table import Figure, at_most
+
+from tests.e2e.bed import Agent, wait_for
+
+
+def run(quick: bool) -> Iterator[Figure]:
+    yield from _idle(10 if quick else 40)
+    yield _each(300 if quick else 1000)
+
+
+def _idle(seconds: float) -> Iterator[Figure]:
+    with ground.server(local_agent=True) as server, _agent(server) as agent:
+        time.sleep(5)  # what the start leaves behind is over
+        before, began = ground.cpu(agent), time.monotonic()
+        server_before = ground.cpu(server)
+        time.sleep(seconds)
+        took = time.monotonic() - began
+        share, server_share = (ground.cpu(agent) - before) / took, (ground.cpu(server) - server_before) / took
+        size, agent_size = ground.rss(server) / 2**20, ground.rss(agent) / 2**20
+        yield Figure("idle server, with its own machine as a host", f"{size:.1f} MiB", **at_most(size, 80, "MiB"))
+        yield Figure("idle server, share of a core", f"{server_share:.2%}")
+        yield Figure("roci agent, connected", f"{agent_size:.1f} MiB", **at_most(agent_size, 32, "MiB"))
+        yield Figure(
+            f"roci agent, share of a core in {seconds:g} s", f"{share:.2%}", goal="<= 0.10%", met=share <= 0.001
+        )
+
+
+@contextlib.contextmanager
+def _agent(server: ground.Server) -> Iterator[Agent]:
+    ground.admit_all(server)
+    client = ground.client(server)
+    with tempfile.TemporaryDirectory(prefix="roci-bench-") as folder:
+        agent = Agent(Path(folder), server.url, "bench")
+        try:
+            agent.start()
+            wait_for(lambda: "bench" in _connected(client), 20, "the agent")
+            yield agent
+        finally:
+            agent.end()
+
+
+def _connected(client: ground.Client) -> list[str]:
+    _, body = client.get("/api/v1/agents")
+    return [host["hostname"] for host in body["agents"] if host["connected"]]
+
+
+def _each(count: int) -> Figure:
+    with ground.server() as server:
+        ground.admit_all(server)
+        with ground.fleet(server.url, 20) as few:  # what the first agents of all load is not theirs
+            few.order("flood", seconds=1)
+            few.order("leave")
+        before = ground.rss(server)
+        with ground.fleet(server.url, count) as fleet:
+            fleet.order("beat", interval=1)
+            time.sleep(5)
+            fleet.order("rest")
+            each = (ground.rss(server) - before) / count / 1024
+    return Figure(f"memory of each of {count:,} connected agents", f"{each:.1f} KiB", **at_most(each, 48, "KiB"))

@@ -1,0 +1,85 @@
+"""Loaded into the server under test: a token, a hello route behind the same sign-in, how late the event loop was."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from quart import Blueprint, current_app
+
+from roci import Roci, RociError, Surface, hookimpl
+from roci_plugins.domain import credentials, principals
+from roci_plugins.surfaces.http import public, signed_in
+
+EVERY = 0.002  # seconds between two looks at the loop
+routes = Blueprint("bench", __name__)
+
+
+class Lateness:
+    """By how much the loop was late, at every look since the last question. Looks from the first question on."""
+
+    def __init__(self, roci: Roci) -> None:
+        self.samples: list[float] = []
+        self._roci = roci
+        self._watching = False
+
+    def take(self) -> list[float]:
+        if not self._watching:
+            self._watching = True
+            self._roci.spawn(self.watch(), "watching the loop")
+        samples, self.samples = self.samples, []
+        return samples
+
+    async def watch(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            due = clock() + EVERY
+            await asyncio.sleep(EVERY)
+            self.samples.append(clock() - due)
+
+
+@routes.get("/hello")
+@signed_in
+async def hello() -> Any:
+    return {"message": "hello"}
+
+
+@routes.get("/lateness")
+@public
+async def lateness() -> Any:
+    return {"samples": current_app.extensions["roci"].part(Lateness).take()}
+
+
+@routes.get("/modules")
+@public
+async def modules() -> Any:
+    return {"modules": sorted(sys.modules)}
+
+
+def issue_token() -> str:
+    """For an administrator of the benches' own."""
+    bench = principals.find("bench") or principals.add(principals.NewPrincipal("bench", administrator=True))
+    _, secret = credentials.issue(bench.id, uuid.uuid4().hex)
+    return str(secret)
+
+
+def answer(error: RociError) -> tuple[Any, int]:
+    return {"error": error.message}, error.status
+
+
+@hookimpl
+def register_surfaces(roci: Roci) -> list[Surface]:
+    return [Surface("bench", "/bench", routes, answer)]
+
+
+@hookimpl
+@contextlib.asynccontextmanager
+async def lifespan(roci: Roci) -> AsyncIterator[None]:
+    roci.provide(Lateness(roci))
+    token = await roci.write(issue_token)
+    (roci.settings.data / "bench-token").write_text(token)
+    yield
