@@ -165,7 +165,8 @@ class Hub:
         try:
             register = await self._hello(channel)
             link = Link(channel, register)
-            live = await self._admit(register, channel, link, local)
+            live, before, token = await self._attach(register, channel, link, local)
+            await self._welcome(live, link, before, token)
             await self._listen(live, link, channel)
         except Malformed as error:
             await channel.close(wire.MALFORMED, error.message[:100])
@@ -193,7 +194,10 @@ class Hub:
             raise wire.Closed
         return message
 
-    async def _admit(self, register: wire.Register, channel: Channel, link: Link, local: bool) -> Live:
+    async def _attach(
+        self, register: wire.Register, channel: Channel, link: Link, local: bool
+    ) -> tuple[Live, Link | None, str | None]:
+        """Make this the host's link: from now on it must be detached. With the link before it, and a new token."""
         knock = await self.door.prepare(register, channel, local)
         async with self._settling:
             here = [host_id for host_id, live in self.roster.items() if live.is_connected]
@@ -203,15 +207,19 @@ class Hub:
             before, live.link, live.host = live.link, link, host
             live.last_seen, live.heard = host.last_seen, asyncio.get_running_loop().time()
             live.version += 1
+        return live, before, admission.token
+
+    async def _welcome(self, live: Live, link: Link, before: Link | None, token: str | None) -> None:
+        """Answer the registration. Raises Closed for a rejected host."""
+        host = live.host
         if before is not None:
             await before.close(wire.REPLACED, "replaced by a newer connection")
-        await self.tell(live, admission.token)
+        await self.tell(live, token)
         if host.status == "rejected":
             await link.close(wire.REJECTED, (host.reject_reason or host.decision_reason)[:100])
             raise wire.Closed
         log.info("%s is here (%s, %s)", host.hostname, host.status, host.effective_ip)
         self.listener.arrived(live)
-        return live
 
     async def tell(self, live: Live, token: str | None = None) -> None:
         """Answer a registration: at once, and again when the decision changes."""

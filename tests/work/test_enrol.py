@@ -48,6 +48,22 @@ async def test_a_rejected_host_hears_why_and_its_socket_is_closed(roci: Roci) ->
         assert await agent.closed() == wire.REJECTED
 
 
+async def test_a_rejected_host_is_not_connected(roci: Roci) -> None:
+    await allow(roci, {"type": "any"}, "reject")
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        assert await agent.closed() == wire.REJECTED
+        await until(lambda: roci.part(Hub).connected == 0)
+
+
+async def test_an_agent_that_hangs_up_before_it_is_answered_is_not_connected(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.say("register", hostname="h1")
+        await agent.hang_up()
+    assert [live.host.hostname for live in roci.part(Hub).roster.values()] == ["h1"]
+    assert roci.part(Hub).connected == 0
+
+
 async def test_the_lowest_priority_decides_and_changes_count_at_once(roci: Roci) -> None:
     await allow(roci, {"type": "any"}, "reject", 10)
     second = await allow(roci, {"type": "any"}, "approve", 20)
