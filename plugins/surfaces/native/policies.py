@@ -7,8 +7,6 @@ from typing import Any
 
 from quart import Blueprint
 
-from roci import Invalid
-
 from ...domain import policies
 from ...work.enrol import Doorkeeper
 from ..http import accepts, needs, paging, returns, roci, uuid
@@ -122,6 +120,4 @@ async def _change(id: str, **changes: Any) -> policies.Policy:
     if "match_type" in changes:
         await roci.read(policies.get, policy_id)
         roci.part(Doorkeeper).read_clause(changes["match_type"])
-    if not changes:
-        raise Invalid("give at least one of name, priority, match_type, action, enabled")
     return await roci.write(policies.change, policy_id, **changes)

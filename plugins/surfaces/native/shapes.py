@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from roci import Spec
 
 from ...agent.hub import Live
-from ...domain.applications import Application, Revision
+from ...domain.applications import NAME, Application, Revision
 from ...domain.model import wire_time
 from ...domain.operations import Operation
 from ...domain.policies import STATUS as POLICY_STATUS
 from ...domain.policies import Decision, Policy
+from ...work.deploy import SECRET_NAME
 
 BIGGEST = 2**63 - 1  # what the database can hold
 
@@ -34,6 +35,17 @@ Status = Literal["stopped", "deploying", "running", "failed"]
 Action = Literal["approve", "reject", "pending"]
 
 
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 5.0 is 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Order = Annotated[int, BeforeValidator(_whole), Field(ge=-BIGGEST, le=BIGGEST)]
+Clause = Annotated[
+    dict[str, Any], WithJsonSchema({"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}})
+]
+
+
 class Body(BaseModel):
     """What a client sends. Unknown fields are ignored; types are taken as they are."""
 
@@ -45,8 +57,8 @@ class Rejection(Body):
 
 
 class NewApplication(Body):
-    name: str
-    compose_yaml: str
+    name: str = Field(json_schema_extra={"pattern": f"^{NAME.pattern}$"})
+    compose_yaml: str = Field(json_schema_extra={"minLength": 1})
     description: str | None = Field(None, max_length=10_000)
     agent_id: Id | None = None
     backend: str = "compose"
@@ -60,7 +72,7 @@ class ApplicationChanges(Body):
 
 
 class SecretIn(Body):
-    name: str
+    name: str = Field(json_schema_extra={"pattern": f"^{SECRET_NAME.pattern}$"})
     value: str
 
 
@@ -75,22 +87,22 @@ class Deletion(Body):
 
 class NewPolicy(Body):
     name: str = Field(min_length=1, max_length=200)
-    priority: int = Field(ge=-BIGGEST, le=BIGGEST)
-    match_type: dict[str, Any]
+    priority: Order
+    match_type: Clause
     action: Action
     enabled: bool = True
 
 
 class PolicyChanges(Body):
     name: str | None = Field(None, min_length=1, max_length=200)
-    priority: int | None = Field(None, ge=-BIGGEST, le=BIGGEST)
-    match_type: dict[str, Any] | None = None
+    priority: Order | None = None
+    match_type: Clause | None = None
     action: Action | None = None
     enabled: bool | None = None
 
 
 class Priority(Body):
-    priority: int = Field(ge=-BIGGEST, le=BIGGEST)
+    priority: Order
 
 
 class DryRun(Body):
