@@ -46,6 +46,7 @@ DEFAULT: tuple[str, ...] = (
 COMMANDS: tuple[str, ...] = (
     "commands.serve",
     "commands.agent",
+    "commands.people",
     "commands.init",
     "commands.plugins",
     "commands.doctor",
