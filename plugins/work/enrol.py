@@ -61,7 +61,7 @@ class Doorkeeper:
             raise Invalid(f"match_type.type: must be one of {', '.join(self._roci.matchers)}, not {kind!r}")
         try:
             return matcher, msgspec.convert(match_type, matcher.clause)
-        except msgspec.ValidationError as error:
+        except Exception as error:  # a matcher's own check may raise what it likes
             raise Invalid(f"match_type: {error}") from None
 
     async def facts(self, candidate: Candidate) -> dict[str, Any]:

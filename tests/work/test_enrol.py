@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import types
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from roci import SYSTEM, Conflict, Roci, current_actor
+from roci import SYSTEM, Conflict, Invalid, Roci, Settings, Verdict, current_actor, hookimpl
 from roci_plugins.agent import wire
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import scripted_agent, until
@@ -62,6 +67,32 @@ async def test_an_agent_that_hangs_up_before_it_is_answered_is_not_connected(roc
         await agent.hang_up()
     assert [live.host.hostname for live in roci.part(Hub).roster.values()] == ["h1"]
     assert roci.part(Hub).connected == 0
+
+
+class Picky(msgspec.Struct, kw_only=True):
+    pattern: str
+
+    def __post_init__(self) -> None:
+        re.compile(self.pattern)
+
+
+class PickyMatcher:
+    name = "picky"
+    clause = Picky
+
+    def matches(self, clause: Picky, facts: Mapping[str, Any]) -> Verdict:
+        return Verdict(True, "always")
+
+
+async def test_whatever_a_matcher_raises_for_a_clause_refuses_it(tmp_path: Path) -> None:
+    plugin = types.SimpleNamespace(register_matchers=hookimpl(lambda: [PickyMatcher()]))
+    settings = Settings(data_dir=str(tmp_path), local_agent=False)
+    async with Roci(settings, [plugin]).running() as roci:
+        with pytest.raises(Invalid, match="match_type: unterminated character set"):
+            roci.part(Doorkeeper).read_clause({"type": "picky", "pattern": "["})
+        await roci.write(policies.add, "broken", 1, {"type": "picky", "pattern": "["}, "reject")
+        await allow(roci, {"type": "any"}, "approve", 2)
+        assert await status_of(roci, "h1") == "approved"
 
 
 async def test_the_lowest_priority_decides_and_changes_count_at_once(roci: Roci) -> None:
