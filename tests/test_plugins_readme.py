@@ -1,0 +1,91 @@
+"""The examples of plugins/README.md run as they are written: the manual cannot grow old unnoticed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from roci import Invalid, Roci, Settings, Site, Spec, StepFailed
+from roci_plugins.agent import wire
+from roci_plugins.agent.runner import commands_of
+from roci_plugins.agent.scripted import scripted_agent
+from roci_plugins.agent.steps import perform
+from roci_plugins.domain import policies
+
+from .e2e.manual import MANUAL, examples
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> Path:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    for name, text in examples().items():
+        if not name.startswith("test_"):
+            (folder / name).write_text(text)
+    return folder
+
+
+def ours(tmp_path: Path, plugins: Path) -> Roci:
+    return Roci(Settings(data_dir=str(tmp_path / "data"), plugins_dir=str(plugins), local_agent=False))
+
+
+def test_every_example_is_found() -> None:
+    assert set(examples()) == {"odd_hosts.py", "test_odd_hosts.py", "static_site.py"}
+    assert MANUAL.read_text().count("```python") == 3
+
+
+def test_the_example_of_a_test_passes_where_the_manual_puts_it(tmp_path: Path) -> None:
+    for name, text in examples().items():
+        (tmp_path / name).write_text(text)
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_odd_hosts.py"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+async def test_the_matcher_decides_who_joins(tmp_path: Path, plugins: Path) -> None:
+    async with ours(tmp_path, plugins).running() as roci:
+        await roci.write(policies.add, "nas", 1, {"type": "hostname", "pattern": "nas-[0-9]+"}, "approve")
+        for hostname, status in [("nas-7", "approved"), ("toaster", "pending")]:
+            async with scripted_agent(roci) as agent:
+                assert (await agent.register(hostname))["status"] == status
+
+
+async def test_the_backend_puts_a_page_where_it_says_and_takes_it_away(tmp_path: Path, plugins: Path) -> None:
+    roci = ours(tmp_path, plugins)
+    backend, commands = roci.backends["static"], commands_of(roci.pm)
+    spec = Spec("home", "<html>hello</html>")
+    backend.validate(spec)
+    with pytest.raises(Invalid, match="takes one HTML page"):
+        backend.validate(Spec("home", "services: {}"))
+    site = Site(tmp_path / "volumes", None, {}, _no_program)
+    page = tmp_path / "volumes" / "home" / "index.html"
+    assert "".join([text async for text in perform(backend.plan("deploy", spec), commands, site)]) == "home is up\n"
+    assert page.read_text() == spec.text
+    assert [text async for text in perform(backend.plan("start", Spec("home", "")), commands, site)]
+    assert page.read_text() == spec.text, "a start comes without the text"
+    assert [text async for text in perform(backend.plan("delete", Spec("home", "")), commands, site)]
+    assert not page.exists()
+    with pytest.raises((Invalid, StepFailed)):
+        _ = [text async for text in perform(backend.plan("deploy", Spec("../home", spec.text)), commands, site)]
+
+
+async def _no_program(*argv: object, **options: object) -> types.AsyncGeneratorType[str, None]:
+    raise AssertionError("this backend runs no program")
+
+
+def test_the_table_of_hooks_names_every_hook_and_no_other() -> None:
+    from roci import Hooks
+
+    table = set(re.findall(r"^\| `(\w+)\(", MANUAL.read_text(), re.MULTILINE))
+    assert table == {
+        name for name in vars(Hooks) if name.startswith(("register_", "on_", "before_")) or name == "lifespan"
+    }
+
+
+def test_the_wire_is_where_the_manual_sends_the_reader() -> None:
+    assert wire.PROTOCOL == 2
