@@ -44,20 +44,37 @@ async def serve(roci: Roci, say: Callable[[str], None]) -> None:
     with _bound(roci.settings) as sockets, _signals(stop):
         listening = Listening([_url(each) for each in sockets])
         roci.provide(listening)
-        async with roci.running():
-            app = create_app(roci)
-            async with _listening(app, sockets) as server:
-                for url, (host, port) in zip(listening.urls, map(_reached_at, sockets), strict=True):
-                    await _until_it_answers(host, port, server)
-                    say(f"ROCI is ready on {url}")
-                for notice in listening.notices:
-                    say(notice)
-                gc.collect()
-                gc.freeze()  # what lives from the start is not looked at again: pauses stay short
-                await _first(stop.wait(), server)
-                threading.Thread(target=_last_resort, name="last-resort", daemon=True).start()
-                log.info("stopping")
-                await _drain(roci, app.extensions["handling"])
+        app = create_app(roci)
+        places = [(_url(each), _reached_at(each)) for each in sockets]
+        async with _opened(roci), _listening(app, sockets) as server:
+            for url, (host, port) in places:
+                await _until_it_answers(host, port, server)
+                say(f"ROCI is ready on {url}")
+            for notice in listening.notices:
+                say(notice)
+            gc.collect()
+            gc.freeze()  # what lives from the start is not looked at again: pauses stay short
+            await _first(stop.wait(), server)
+            threading.Thread(target=_last_resort, name="last-resort", daemon=True).start()
+            log.info("stopping")
+            await _drain(roci, app.extensions["handling"])
+
+
+@contextlib.asynccontextmanager
+async def _opened(roci: Roci) -> AsyncIterator[None]:
+    """The Roci, running; what keeps it from that is said in words."""
+    import peewee
+
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(roci.running())
+        except OSError as error:
+            log.debug("at start", exc_info=True)
+            raise StartupError(f"{error.filename or 'at start'}: {error.strerror or error}") from None
+        except peewee.DatabaseError as error:
+            log.debug("at start", exc_info=True)
+            raise StartupError(f"{roci.settings.database}: {error}") from None
+        yield
 
 
 async def _first(stopping: Any, server: asyncio.Task[None]) -> None:
@@ -75,8 +92,8 @@ async def _listening(app: Any, sockets: list[socket.socket]) -> AsyncIterator[as
     from hypercorn.asyncio import serve as listen
 
     ended = asyncio.Event()
-    ours = [_addresses_kept(each) for each in sockets]
-    server = asyncio.create_task(listen(app, _config(ours), shutdown_trigger=ended.wait), name="listeners")
+    config = _config([each.detach() for each in sockets])
+    server = asyncio.create_task(listen(app, config, shutdown_trigger=ended.wait), name="listeners")
     try:
         yield server
     finally:
@@ -86,11 +103,6 @@ async def _listening(app: Any, sockets: list[socket.socket]) -> AsyncIterator[as
             log.warning("a connection does not end: leaving it")
             server.cancel()
         await asyncio.gather(server, return_exceptions=True)
-
-
-def _addresses_kept(sock: socket.socket) -> int:
-    """A descriptor for Hypercorn to own; ours stays good."""
-    return os.dup(sock.fileno())
 
 
 def _config(descriptors: list[int]) -> Any:
@@ -201,7 +213,7 @@ def _reached_at(sock: socket.socket) -> tuple[str, int]:
 
 
 async def _until_it_answers(host: str, port: int, server: asyncio.Task[None]) -> None:
-    """Ask something over the socket, which has been listening since it was bound: the answer comes when there is one."""
+    """Ask something over the socket, which listens since it was bound: the answer comes when there is one."""
 
     async def ask() -> None:
         reader, writer = await asyncio.open_connection(host, port)
