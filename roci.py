@@ -534,6 +534,10 @@ class Roci:
         """The live object of a class that a plugin below provides."""
         return cast(T, self._parts[kind])
 
+    def find(self, kind: type[T]) -> T | None:
+        """The same, or None where nobody provides it."""
+        return cast("T | None", self._parts.get(kind))
+
     def may(self, actor: Actor, action: str, resource: str = "") -> bool:
         """Whether an actor may do this: any no denies, else any yes allows, else denied."""
         answers = [authorizer.decide(actor, action, resource) for authorizer in self.authorizers.values()]

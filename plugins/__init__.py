@@ -19,6 +19,7 @@ ESSENTIAL: tuple[str, ...] = (
     "agent.socket",
     "auth.rbac",
     "auth.passwords",
+    "auth.first_run",
 )
 
 # Can be left out by name: `disable: [backends.docker]`.
@@ -39,6 +40,7 @@ DEFAULT: tuple[str, ...] = (
     "auth.cookies",
     "surfaces.native",
     "surfaces.openapi",
+    "web",
     "web.install",
 )
 

@@ -139,7 +139,7 @@ class Worker:
         known = self.journal.identity()
         return wire.Register(
             hostname=self.settings.name or socket.gethostname(),
-            ip_address=_own_address(),
+            ip_address=own_address(),
             volume_base=str(self.settings.base),
             totp=self.settings.totp,
             protocol=wire.PROTOCOL,
@@ -352,7 +352,7 @@ def allowed(known: list[str], changes: list[str]) -> list[str]:
     return [name for name in on if f"-{name}" not in changes]
 
 
-def _own_address() -> str | None:
+def own_address() -> str | None:
     """The address this machine would reach others from, without sending anything."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
         try:

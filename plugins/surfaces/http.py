@@ -21,12 +21,14 @@ from werkzeug.local import LocalProxy
 
 from roci import Actor, Forbidden, Invalid, Malformed, Roci, TooLarge, Unauthenticated, current_actor
 
+from ..agent.address import effective_ip
 from ..core.app import identify
 
 roci: Roci = LocalProxy(lambda: current_app.extensions["roci"])  # type: ignore[assignment]
 
 View = Callable[..., Awaitable[Any]]
 V = TypeVar("V", bound=View)
+M = TypeVar("M", bound=BaseModel)
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 MOST = 1000  # rows of a page
 JSON = "application/json"
@@ -134,6 +136,12 @@ def base_url() -> str:
     return public_url.rstrip("/") if public_url else f"{request.scheme}://{request.host}"
 
 
+def client_address() -> str:
+    """Where the request comes from; proxies are believed as far as the settings say."""
+    forwarded = ", ".join(request.headers.getlist("X-Forwarded-For")) or None
+    return effective_ip(request.remote_addr or "", None, forwarded, roci.settings.trusted_proxies)
+
+
 # --- what comes in ---
 
 
@@ -152,7 +160,7 @@ def accepts(model: type[BaseModel], optional: bool = False) -> Callable[[View], 
     return decorate
 
 
-async def read_body(model: type[BaseModel], optional: bool) -> BaseModel:
+async def read_body(model: type[M], optional: bool) -> M:
     """Whatever the content type says. Raises Malformed, TooLarge, or Invalid with every field and reason."""
     try:
         raw = await request.get_data(cache=False)

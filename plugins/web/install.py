@@ -6,15 +6,20 @@ The script runs as root over there, so nothing of a request gets into it but an 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from quart import Blueprint, Response
 
 from roci import Answer, Malformed, NotFound, Roci, RociError, StartupError, Surface, hookimpl
 
+from ..agent.worker import own_address
+from ..core.serve import Listening
+from ..core.settings import is_loopback
 from ..surfaces.http import base_url, public
 from . import wheel
 
@@ -69,6 +74,31 @@ async def program(name: str) -> Response:
 def answer(error: RociError) -> Answer:
     """Plain text: curl shows it, and a shell that got it by mistake does nothing."""
     return f"# {error.message}\n", error.status
+
+
+def reachable(urls: Iterable[str], own_address: str | None) -> str | None:
+    """The first of the addresses that other machines can reach; None when this server hears itself only."""
+    for url in urls:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if host in ("0.0.0.0", "::"):  # noqa: S104
+            return f"http://{own_address}:{parts.port}" if own_address else None
+        if not is_loopback(host):
+            return url
+    return None
+
+
+@hookimpl
+@contextlib.asynccontextmanager
+async def lifespan(roci: Roci) -> AsyncIterator[None]:
+    if listening := roci.find(Listening):
+        address = roci.settings.public_url or reachable(listening.urls, own_address())
+        listening.notices.append(
+            f"Add a host, there: {install_line(address)}"
+            if address
+            else "Only this machine can reach this server; for further hosts start it with ROCI_BIND=0.0.0.0:8080"
+        )
+    yield
 
 
 @hookimpl

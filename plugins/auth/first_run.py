@@ -1,0 +1,34 @@
+"""The first administrator: from the settings, or by a one-time link that the first start prints."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from roci import Roci, hookimpl
+
+from ..core.serve import Listening
+from ..domain import credentials, principals
+from ..domain.principals import NewPrincipal
+from .passwords import Passwords
+
+
+async def _prepare(roci: Roci) -> None:
+    if await roci.read(principals.has_administrator):
+        return
+    settings = roci.settings
+    if settings.admin_password is not None:
+        hashed = await roci.part(Passwords).make(settings.admin_password)
+        first = NewPrincipal("admin", email=settings.admin_email, password_hash=hashed, administrator=True)
+        await roci.write(principals.add, first)
+    elif settings.auth == "enabled" and (listening := roci.find(Listening)):
+        link = await roci.write(credentials.make_setup_link)
+        address = settings.public_url or listening.urls[0]
+        listening.notices.append(f"First run: open {address.rstrip('/')}/setup/{link}")
+
+
+@hookimpl
+@contextlib.asynccontextmanager
+async def lifespan(roci: Roci) -> AsyncIterator[None]:
+    await _prepare(roci)
+    yield
