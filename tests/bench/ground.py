@@ -192,3 +192,17 @@ def ask_for(url: str, path: str, headers: Mapping[str, str], seconds: float, con
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+def ended(client: Client, operation_id: str) -> dict[str, Any]:
+    """The operation, once it has ended: its event stream says when."""
+    path = f"{client.url}/api/v1/operations/{operation_id}/output"
+    with client.session.get(path, stream=True, timeout=60) as answer:
+        event = ""
+        for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
+            event = line.removeprefix("event: ") if line.startswith("event: ") else event
+            if event == "end" and line.startswith("data: "):
+                operation: dict[str, Any] = json.loads(line.removeprefix("data: "))
+                assert operation["status"] == "succeeded", operation
+                return operation
+    raise AssertionError(f"the stream of {operation_id} ended without an end")

@@ -16,11 +16,11 @@ from tests.e2e.bed import Agent, wait_for
 
 def run(quick: bool) -> Iterator[Figure]:
     yield from _idle(10 if quick else 40)
-    yield _each(300 if quick else 1000)
+    yield from _each(300 if quick else 1000)
 
 
 def _idle(seconds: float) -> Iterator[Figure]:
-    with ground.server(local_agent=True) as server, _agent(server) as agent:
+    with ground.server(local_agent=True) as server, agent_of(server) as agent:
         time.sleep(5)  # what the start leaves behind is over
         before, began = ground.cpu(agent), time.monotonic()
         server_before = ground.cpu(server)
@@ -37,7 +37,7 @@ def _idle(seconds: float) -> Iterator[Figure]:
 
 
 @contextlib.contextmanager
-def _agent(server: ground.Server) -> Iterator[Agent]:
+def agent_of(server: ground.Server) -> Iterator[Agent]:
     ground.admit_all(server)
     client = ground.client(server)
     with tempfile.TemporaryDirectory(prefix="roci-bench-") as folder:
@@ -55,16 +55,27 @@ def _connected(client: ground.Client) -> list[str]:
     return [host["hostname"] for host in body["agents"] if host["connected"]]
 
 
-def _each(count: int) -> Figure:
-    with ground.server() as server:
+def _each(count: int) -> Iterator[Figure]:
+    with ground.server() as server, ground.bare() as bare:
         ground.admit_all(server)
-        with ground.fleet(server.url, 20) as few:  # what the first agents of all load is not theirs
-            few.order("flood", seconds=1)
-            few.order("leave")
-        before = ground.rss(server)
-        with ground.fleet(server.url, count) as fleet:
-            fleet.order("beat", interval=1)
-            time.sleep(5)
-            fleet.order("rest")
-            each = (ground.rss(server) - before) / count / 1024
-    return Figure(f"memory of each of {count:,} connected agents", f"{each:.1f} KiB", **at_most(each, 48, "KiB"))
+        each, bare_each = _added(server, server.url, count), _added(bare, f"{bare.url}/sink", count)
+    yield Figure(
+        f"memory of each of {count:,} connected agents, against a bare connection that takes the same heartbeats",
+        f"{each:.1f} KiB",
+        f"{bare_each:.1f} KiB",
+        f"{each / bare_each:.2f} x",
+        **at_most(each, 48, "KiB"),
+    )
+
+
+def _added(process: ground.Process, url: str, count: int) -> float:
+    """KiB that each of so many agents adds to a process, after some heartbeats."""
+    with ground.fleet(url, 20) as few:  # what the first agents of all load is not theirs
+        few.order("flood", seconds=1)
+        few.order("leave")
+    before = ground.rss(process)
+    with ground.fleet(url, count) as fleet:
+        fleet.order("beat", interval=2)
+        time.sleep(6)
+        fleet.order("rest")
+        return (ground.rss(process) - before) / count / 1024
