@@ -62,6 +62,6 @@ def test_a_time_without_a_zone_is_refused():
         Note.create(due=datetime.datetime(2024, 1, 15))
 
 
-def test_clients_read_times_to_the_second_with_a_z():
-    assert wire_time(datetime.datetime(2024, 1, 15, 10, 30, 0, 999, tzinfo=datetime.UTC)) == "2024-01-15T10:30:00Z"
+def test_clients_read_times_to_the_millisecond_with_a_z():
+    assert wire_time(datetime.datetime(2024, 1, 15, 10, 30, 0, 999, tzinfo=datetime.UTC)) == "2024-01-15T10:30:00.000Z"
     assert wire_time(None) is None
