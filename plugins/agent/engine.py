@@ -62,6 +62,7 @@ class Engine:
             async with asyncio.timeout(limit or self._limit):
                 return await asyncio.shield(waiting)
         except TimeoutError:
+            waiting.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
             raise self._silent() from None
 
     async def change(self, work: Callable[[Any], T], limit: float | None = None) -> T:

@@ -106,6 +106,7 @@ class Worker:
         self._order: dict[str, asyncio.Lock] = {}  # one at a time for each application
         self._room = asyncio.Semaphore(settings.parallel)
         self._connection: Connection | None = None
+        self._engine_error = ""  # what the last heartbeat said of the engine
         self._interval = 15.0
         self._protocol = 1
         self._changed = asyncio.Event()  # a command has ended, so the containers are others
@@ -182,7 +183,9 @@ class Worker:
         try:
             found = msgspec.convert(await self._engine.containers(), list[wire.Container])
         except Unavailable as error:
+            self._engine_error = error.message
             return wire.Heartbeat(engine_error=error.message, running_commands=running)
+        self._engine_error = ""
         return wire.Heartbeat(containers=found, running_commands=running)
 
     async def _asked(self, connection: Connection, message: wire.FromServer) -> None:
@@ -241,6 +244,8 @@ class Worker:
             return wire.Result(command_id=command_id, success=True, exit_code=0)
         except TimeoutError:
             text = f"not done after {message.timeout_seconds} s: ended"
+            if error := self._engine_error:
+                text = f"{text}. {error[0].upper()}{error[1:]}"
             return ended(text, TIMED_OUT, timed_out=True, reason=text)
         except asyncio.CancelledError:
             if (running := self._running.get(command_id)) and running.cancelled:

@@ -1,4 +1,4 @@
-"""The host's end: what it says, what it does and refuses, what it remembers. Over a pipe, with commands of the test's."""
+"""The host's end: what it says, does, refuses and remembers. Over a pipe, with commands of the test's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+
 from roci import Invalid, Site, Spec, StartupError, Step, StepFailed, Unavailable
 from roci_plugins.agent import wire
 from roci_plugins.agent.journal import RESTARTED, Identity, Journal
@@ -196,6 +197,16 @@ async def test_what_runs_out_of_time_is_ended(host: Host) -> None:
     result = await host.hear("result")
     assert (result["exit_code"], result["data"]["timed_out"]) == (124, True)
     assert "started" in result["output"]
+
+
+async def test_what_runs_out_of_time_while_the_engine_is_silent_says_so(host: Host) -> None:
+    host.engine.down = True
+    await host.connect()
+    await host.hear("heartbeat")
+    await host.deploy("hang", timeout_seconds=1)
+    result = await host.hear("result")
+    assert result["output"].endswith("not done after 1 s: ended. The engine does not answer")
+    assert result["data"]["reason"] == "not done after 1 s: ended. The engine does not answer"
 
 
 async def test_what_is_cancelled_is_ended_and_says_so(host: Host) -> None:

@@ -38,8 +38,12 @@ def environment(site: Site, host: Mapping[str, str] = os.environ) -> dict[str, s
     return {**site.variables, **ours}
 
 
-async def write(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+def write(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
     """Put the Compose file into the application's folder; what else lies there stays."""
+    return advised(_write(site, args))
+
+
+async def _write(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
     at = folder(site.volume_base, args["app"], make=True)
     for path in args.get("files", ()):
         inside(at, path)
