@@ -7,7 +7,7 @@ import logging
 
 import click
 
-from roci import Settings, config_option, core, hookimpl
+from roci import Settings, StartupError, config_option, core, hookimpl
 
 
 @hookimpl
@@ -21,5 +21,10 @@ def serve(settings: Settings) -> None:
     """Serve the API, the web pages and the agents, until SIGTERM or Ctrl-C."""
     from roci import Roci
 
+    from ..work import doctor
+
+    disk = doctor.filesystem(settings.data, doctor.mounts())
+    if disk.level == "FAIL":
+        raise StartupError(f"{disk.what}: {disk.mend}")
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     asyncio.run(core("serve").serve(Roci(settings), click.echo))

@@ -91,7 +91,7 @@ def look_at_data(settings: Settings, roci: Roci | None) -> Iterator[Finding]:
     data, flatten = settings.data, core("loading").flatten
     yield from folder(data)
     yield space(data)
-    yield filesystem(data, Path("/proc/mounts").read_text())
+    yield filesystem(data, mounts())
     known = {migration.name for migration in flatten(roci.hook.register_migrations())} if roci else None
     yield database(data, known)
 
@@ -139,6 +139,12 @@ def space(data: Path, free: int | None = None) -> Finding:
     if free < LITTLE_SPACE:
         return warn(f"only {free >> 20} MiB are free for {data}", "free some space: docker system prune, for one")
     return ok(f"{free >> 30} GiB are free for {data}")
+
+
+def mounts() -> str:
+    """What is mounted where, as the kernel has it; nothing where it does not tell."""
+    path = Path("/proc/mounts")
+    return path.read_text() if path.exists() else ""
 
 
 def filesystem(data: Path, mounts: str) -> Finding:

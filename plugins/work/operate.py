@@ -93,12 +93,17 @@ class Operator:
         """After a start: what was under way has the grace time to be told of."""
         for operation in await self._roci.read(operations.unfinished):
             run = self._runs[operation.id] = Run(operation, None if operation.args.get("secrets") else ())
-            gone = (now() - (operation.started_at or operation.created_at)).total_seconds()
-            left = max(operation.timeout - gone, self._hub.times.grace)
-            run.deadline = self._later(left + SLACK, run, "timed_out", f"no result in {operation.timeout} s")
+            run.deadline = self._later(
+                self._left(operation) + SLACK, run, "timed_out", f"no result in {operation.timeout} s"
+            )
             self._start_grace(run)
         if self._runs:
             log.warning("%d operations were under way when ROCI stopped; waiting for their agents", len(self._runs))
+
+    def _left(self, operation: Operation) -> float:
+        """Seconds it still has. The wall clock may have jumped either way: never less than the grace, or more than all."""
+        gone = (now() - (operation.started_at or operation.created_at)).total_seconds()
+        return min(max(operation.timeout - gone, self._hub.times.grace), max(operation.timeout, self._hub.times.grace))
 
     async def launch(self, operation: Operation, message: wire.Message, secrets: Iterable[str] = ()) -> Run:
         """Send the command of an operation that is committed. A dead link is not an error here: it has its grace."""

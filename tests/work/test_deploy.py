@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from roci import Conflict, Invalid, NotFound, NotReady, Roci, Sensitive, Settings
+from roci import Conflict, Invalid, NotFound, NotReady, Roci, Sensitive, Settings, now
 from roci_plugins.agent import wire
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
@@ -390,6 +391,16 @@ async def test_a_killed_server_finishes_the_story_at_its_next_start(tmp_path: Pa
         assert [row.status for row in rows] == ["succeeded", "succeeded", "interrupted"]
         assert [row.output for row in rows] == ["done meanwhile", WITHHELD, ""]
         assert [(await state(second, app))[0] for app in apps] == ["running", "running", "failed"]
+
+
+@pytest.mark.parametrize("jump", [-86400, 86400])
+async def test_a_clock_that_jumped_leaves_an_operation_its_time_and_no_more(
+    roci: Roci, agent: ScriptedAgent, a1: Application, jump: int
+) -> None:
+    operation = await deploy.deploy(roci, a1.id, agent.agent_id, {})
+    operation.started_at = now() + datetime.timedelta(seconds=jump)
+    left = roci.part(Operator)._left(operation)
+    assert roci.part(Hub).times.grace <= left <= operation.timeout
 
 
 def test_close_codes_are_those_of_the_spec() -> None:
