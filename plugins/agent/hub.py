@@ -200,7 +200,7 @@ class Hub:
         """Make this the host's link: from now on it must be detached. With the link before it, and a new token."""
         knock = await self.door.prepare(register, channel, local)
         async with self._settling:
-            here = [host_id for host_id, live in self.roster.items() if live.is_connected]
+            here = {host_id for host_id, live in self.roster.items() if live.is_connected}
             admission = await self.door.settle(knock, here)
             host = admission.host
             live = self.roster.setdefault(host.id, Live(host))

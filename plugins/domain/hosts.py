@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import peewee
 
@@ -129,12 +129,11 @@ def by_token(host_id: str, token: str) -> Host | None:
     return host
 
 
-def without_token(hostname: str, effective_ip: str, connected: Iterable[str]) -> Host | None:
+def without_token(hostname: str, effective_ip: str, connected: Collection[str]) -> Host | None:
     """The record an agent without a token may take up again: one that never presented a token and is not here now."""
     same = (Host.hostname == hostname) & (Host.effective_ip == effective_ip)
-    free = Host.select().where(same, ~Host.token_presented, ~Host.local, Host.id.not_in(list(connected)))
-    host: Host | None = free.order_by(Host.created_at).first()
-    return host
+    candidates = Host.select().where(same, ~Host.token_presented, ~Host.local).order_by(Host.created_at)
+    return next((host for host in candidates if host.id not in connected), None)
 
 
 def issue_token(host: Host) -> Sensitive:
