@@ -101,9 +101,10 @@ class Operator:
             log.warning("%d operations were under way when ROCI stopped; waiting for their agents", len(self._runs))
 
     def _left(self, operation: Operation) -> float:
-        """Seconds it still has. The wall clock may have jumped either way: never less than the grace, or more than all."""
-        gone = (now() - (operation.started_at or operation.created_at)).total_seconds()
-        return min(max(operation.timeout - gone, self._hub.times.grace), max(operation.timeout, self._hub.times.grace))
+        """Seconds it still has. The wall clock may have jumped: never less than the grace, nor more than all."""
+        gone: float = (now() - (operation.started_at or operation.created_at)).total_seconds()
+        least, most = self._hub.times.grace, max(float(operation.timeout), self._hub.times.grace)
+        return min(max(operation.timeout - gone, least), most)
 
     async def launch(self, operation: Operation, message: wire.Message, secrets: Iterable[str] = ()) -> Run:
         """Send the command of an operation that is committed. A dead link is not an error here: it has its grace."""
