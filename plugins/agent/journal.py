@@ -78,17 +78,21 @@ class Journal:
                 self.finish(wire.Result(command_id=entry.command_id, success=False, output=RESTARTED, data=data))
 
     def begin(self, command_id: str, kind: str, app: str) -> None:
-        self._entries[command_id] = Entry(command_id, kind, app)
-        self._save(command_id)
+        entry = Entry(command_id, kind, app)
+        self._save(entry)
+        self._entries[command_id] = entry
 
     def knows(self, command_id: str) -> bool:
         return command_id in self._entries
 
     def note_group(self, command_id: str, group: int) -> None:
-        """A process group was started for a command."""
+        """A process group was started for a command. It is not ended for want of room on the disk."""
         if entry := self._entries.get(command_id):
             entry.groups[group] = _started(group) or 0
-            self._save(command_id)
+            try:
+                self._save(entry)
+            except OSError as error:
+                log.error("process group %d cannot be noted down: %s", group, error)
 
     def drop_group(self, command_id: str, group: int) -> None:
         if entry := self._entries.get(command_id):
@@ -99,7 +103,7 @@ class Journal:
         command_id = result.command_id or ""
         entry = self._entries.setdefault(command_id, Entry(command_id, "", ""))
         entry.result, entry.groups = result, {}
-        self._save(command_id)
+        self._save(entry)
 
     def delivered(self, command_id: str) -> None:
         self._entries.pop(command_id, None)
@@ -114,8 +118,8 @@ class Journal:
     def _path(self, command_id: str) -> Path:
         return self._folder / f"{command_id}.json"
 
-    def _save(self, command_id: str) -> None:
-        _write(self._path(command_id), msgspec.json.encode(self._entries[command_id]))
+    def _save(self, entry: Entry) -> None:
+        _write(self._path(entry.command_id), msgspec.json.encode(entry))
 
 
 def _write(path: Path, content: bytes, durable: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -17,6 +18,7 @@ from .journal import Journal
 from .runner import commands_of
 from .worker import AgentSettings, Worker
 
+log = logging.getLogger("roci.agent")
 CLOSED = None  # what a queue holds at its end
 FRAMES = 256  # in flight in each direction
 
@@ -44,6 +46,9 @@ class Pipe:
         await self.other._inbox.put(text)
 
     async def close(self, code: int, reason: str) -> None:
+        """Both ends hear the first code."""
+        if self.code is not None:
+            return
         for end in (self, self.other):
             end.code = code
             while end._inbox.full():
@@ -63,11 +68,13 @@ async def keep_connected(worker: Worker, hub: Hub) -> None:
     code = None
     while code not in (wire.DELETED, wire.GOING_AWAY):
         here, there = pipe()
-        served = asyncio.create_task(hub.serve(there, local=True))
+        served = asyncio.create_task(_serve(hub, there))
         try:
             await worker.converse(here)
         except wire.Closed as closed:
             code = closed.code
+        except OSError as error:
+            log.error("this machine's own link is taken up again: %s", error)
         finally:
             await here.close(wire.GOING_AWAY, "")
             served.cancel()
@@ -75,6 +82,16 @@ async def keep_connected(worker: Worker, hub: Hub) -> None:
                 await served
         if code not in (wire.DELETED, wire.GOING_AWAY):
             await asyncio.sleep(1)
+
+
+async def _serve(hub: Hub, end: Pipe) -> None:
+    """The hub's side. However it ends, the worker's side must hear of it."""
+    try:
+        await hub.serve(end, local=True)
+    except Exception:
+        log.exception("this machine's own link failed")
+    finally:
+        await end.close(wire.TRY_LATER, "")
 
 
 @hookimpl

@@ -191,7 +191,7 @@ class Worker:
     async def _asked(self, connection: Connection, message: wire.FromServer) -> None:
         match message:
             case wire.Deploy() | wire.Stop():
-                self._take_up(connection, message)
+                await self._take_up(connection, message)
             case wire.Cancel():
                 self._cancel(message.command_id)
             case wire.Ack():
@@ -203,12 +203,17 @@ class Worker:
 
     # --- commands ---
 
-    def _take_up(self, connection: Connection, message: wire.Deploy | wire.Stop) -> None:
+    async def _take_up(self, connection: Connection, message: wire.Deploy | wire.Stop) -> None:
         command_id = message.command_id or f"unnamed-{time.monotonic_ns()}"
         if not COMMAND_ID.fullmatch(command_id) or self.journal.knows(command_id):
             log.warning("a command was refused: its id is no name, or was seen before")
             return
-        self.journal.begin(command_id, kind_of(message), message.app_id)
+        try:
+            self.journal.begin(command_id, kind_of(message), message.app_id)
+        except OSError as error:
+            text = f"this host cannot note the command down: {error.strerror}"
+            await self._deliver(connection, wire.Result(command_id=command_id, success=False, output=text))
+            return
         task = asyncio.create_task(self._run(command_id, message))
         self._running[command_id] = Running(task)
         task.add_done_callback(lambda _: self._running.pop(command_id, None))

@@ -268,6 +268,20 @@ async def test_a_repeated_command_is_not_done_twice(host: Host) -> None:
     assert host.journal.running() == []
 
 
+async def test_a_command_that_cannot_be_noted_down_is_refused(host: Host, tmp_path: Path) -> None:
+    await host.connect()
+    notes = tmp_path / "commands"
+    notes.rename(tmp_path / "elsewhere")
+    await host.deploy("talk", "c1")
+    result = await host.hear("result")
+    assert (result["command_id"], result["success"]) == ("c1", False)
+    assert result["output"] == "this host cannot note the command down: No such file or directory"
+    assert host.journal.running() == []
+    (tmp_path / "elsewhere").rename(notes)
+    await host.deploy("talk", "c2")
+    assert (await host.hear("result"))["success"]
+
+
 async def test_commands_of_one_application_are_done_in_order(host: Host) -> None:
     await host.connect()
     await host.deploy("hang", "c1")
@@ -328,3 +342,11 @@ def test_a_journal_that_cannot_be_read_is_no_reason_to_fail(tmp_path: Path) -> N
     (tmp_path / "commands" / "c1.json").write_text("{")
     journal.recover()
     assert journal.identity() == Identity() and journal.undelivered() == []
+
+
+def test_a_program_that_cannot_be_noted_down_runs_all_the_same(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin("c1", "deploy", "a1")
+    (tmp_path / "commands").rename(tmp_path / "elsewhere")
+    journal.note_group("c1", 1)
+    assert journal.running() == ["c1"]
