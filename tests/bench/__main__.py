@@ -9,6 +9,7 @@ import argparse
 import importlib
 import sys
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).parents[2]))  # for tests.e2e.bed
@@ -24,9 +25,14 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=CASES, metavar="NAME", help=f"of {', '.join(CASES)}")
     options = parser.parse_args()
     figures: list[Figure] = []
+    broken = []
     for name in options.only or CASES:
         began = time.monotonic()
-        figures += importlib.import_module(f"cases.{name}").run(options.quick)
+        try:
+            figures += importlib.import_module(f"cases.{name}").run(options.quick)
+        except Exception:
+            broken.append(name)
+            traceback.print_exc()
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     print(render(figures))
     missed = [figure.what for figure in figures if figure.met is False]
@@ -35,7 +41,9 @@ def main() -> int:
         *missed,
         sep="\n- ",
     )
-    return 0
+    if broken:
+        print(f"\nnot measured, since something broke: {', '.join(broken)}")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

@@ -164,7 +164,11 @@ class Asking:
         length = re.search(rb"(?i)content-length: (\d+)", head)
         assert length, head
         await self._reader.readexactly(int(length[1]))
-        return time.perf_counter() - began
+        taken = time.perf_counter() - began
+        if b"connection: close" in head.lower():  # Hypercorn ends a connection after a thousand requests
+            self.close()
+            await self.open()
+        return taken
 
     def close(self) -> None:
         self._writer.close()
@@ -196,6 +200,17 @@ def free_port() -> int:
 
 def ended(client: Client, operation_id: str) -> dict[str, Any]:
     """The operation, once it has ended: its event stream says when."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        operation = _followed(client, operation_id)
+        if operation["status"] != "running":
+            assert operation["status"] == "succeeded", operation
+            return operation
+    raise AssertionError(f"the operation {operation_id} does not end")
+
+
+def _followed(client: Client, operation_id: str) -> dict[str, Any]:
+    """What the `end` of an operation's event stream says."""
     path = f"{client.url}/api/v1/operations/{operation_id}/output"
     with client.session.get(path, stream=True, timeout=60) as answer:
         event = ""
@@ -203,6 +218,5 @@ def ended(client: Client, operation_id: str) -> dict[str, Any]:
             event = line.removeprefix("event: ") if line.startswith("event: ") else event
             if event == "end" and line.startswith("data: "):
                 operation: dict[str, Any] = json.loads(line.removeprefix("data: "))
-                assert operation["status"] == "succeeded", operation
                 return operation
     raise AssertionError(f"the stream of {operation_id} ended without an end")

@@ -89,7 +89,7 @@ def _figures(bench: _Deploys, rounds: int) -> Iterator[Figure]:
         "the first deploy of one service, against docker compose up -d",
         ms(first),
         ms(bare_first),
-        f"+{(first - bare_first) * 1000:.0f} ms",
+        f"{(first - bare_first) * 1000:+.0f} ms",
     )
     turns = [(bench.up(), bench.config(), bench.roci()) for _ in range(rounds)]
     up, config, through = (median(each) for each in zip(*turns, strict=True))
