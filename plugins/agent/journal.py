@@ -123,16 +123,17 @@ class Journal:
 
 
 def _write(path: Path, content: bytes, durable: bool = False) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:  # 0600
-        try:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")  # 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _started(pid: int) -> int | None:

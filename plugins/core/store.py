@@ -69,7 +69,7 @@ class Store:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, call)
         except (peewee.OperationalError, sqlite3.OperationalError) as error:
-            if "full" not in str(error):
+            if not _is_full(error):
                 raise
             log.error("the disk that holds %s is full", self.path)
             raise Unavailable("the disk that holds ROCI's data is full: nothing was changed; free some space") from None
@@ -129,3 +129,12 @@ class Store:
         self._readers.shutdown()
         self._writer.submit(self.db.close).result()
         self._writer.shutdown()
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """SQLite rolls back by itself when the disk is full; peewee then trips over its own rollback."""
+    while error is not None:
+        if "disk is full" in str(error):
+            return True
+        error = error.__context__
+    return False
