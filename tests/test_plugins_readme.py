@@ -66,6 +66,8 @@ async def test_the_backend_puts_a_page_where_it_says_and_takes_it_away(tmp_path:
     page = tmp_path / "volumes" / "home" / "index.html"
     assert "".join([text async for text in perform(backend.plan("deploy", spec), commands, site)]) == "home is up\n"
     assert page.read_text() == spec.text
+    assert [text async for text in perform(backend.plan("stop", Spec("home", "")), commands, site)]
+    assert not page.exists()
     assert [text async for text in perform(backend.plan("start", Spec("home", "")), commands, site)]
     assert page.read_text() == spec.text, "a start comes without the text"
     assert [text async for text in perform(backend.plan("delete", Spec("home", "")), commands, site)]

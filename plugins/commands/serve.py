@@ -27,4 +27,5 @@ def serve(settings: Settings) -> None:
     if disk.level == "FAIL":
         raise StartupError(f"{disk.what}: {disk.mend}")
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("peewee").setLevel(logging.INFO)  # its debug log has every statement with its values
     asyncio.run(core("serve").serve(Roci(settings), click.echo))
