@@ -84,9 +84,10 @@ class Live:
         self.link: Link | None = None
         self.heard = 0.0  # the loop's clock, at the last frame
         self.last_seen: datetime.datetime | None = host.last_seen
-        self.containers: list[wire.Container] | None = None  # None: not reported since this process started
+        self.reported: bytes | None = None  # its containers, as JSON; None: not since this process started
         self.engine_error: str | None = None
         self.running_apps: deque[frozenset[str]] = deque(maxlen=3)  # of the last heartbeats
+        self._running: frozenset[str] = frozenset()  # apps, of the containers reported last
         self.version = 0
         self.unsaved = False
 
@@ -94,18 +95,26 @@ class Live:
     def is_connected(self) -> bool:
         return self.link is not None
 
+    @property
+    def containers(self) -> list[wire.Container] | None:
+        """What the host reported last; None: nothing since this process started."""
+        return None if self.reported is None else wire.read_containers(self.reported)
+
     def heard_of(self, beat: wire.Heartbeat) -> None:
+        """A heartbeat. What a host that is not approved runs is nobody's business. Raises Malformed."""
         self.last_seen = now()
         self.version += 1
-        self.engine_error = beat.engine_error
-        if beat.containers is None:
+        if self.host.status != "approved":
             return
-        if beat.containers != self.containers:
-            self.containers, self.unsaved = beat.containers, True
-            apps = frozenset(c.app or c.name for c in beat.containers if c.status.startswith(("running", "Up")))
-        else:
-            apps = self.running_apps[-1] if self.running_apps else frozenset()
-        self.running_apps.append(apps)
+        self.engine_error = beat.engine_error
+        reported = bytes(beat.containers)
+        if not reported or reported == b"null":
+            return
+        if reported != self.reported:
+            found = wire.read_containers(reported)
+            self.reported, self.unsaved = reported, True
+            self._running = frozenset(c.app or c.name for c in found if c.status.startswith(("running", "Up")))
+        self.running_apps.append(self._running)
 
 
 class Listener(Protocol):
@@ -285,7 +294,7 @@ class Hub:
     @staticmethod
     def _row(live: Live) -> tuple[datetime.datetime, str | None, str]:
         changed, live.unsaved = live.unsaved, False
-        containers = msgspec.json.encode(live.containers).decode() if changed else None
+        containers = live.reported.decode() if changed and live.reported else None
         return live.last_seen or now(), containers, live.host.id
 
     async def renew(self, host_id: str) -> None:

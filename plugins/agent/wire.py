@@ -59,8 +59,11 @@ class Container(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     app: str | None = None  # the Compose project
 
 
+NOT_SAID = msgspec.Raw()  # the engine did not say; never the same as []
+
+
 class Heartbeat(Message, tag="heartbeat", kw_only=True):
-    containers: list[Container] | None = None  # None: the engine did not say; never the same as []
+    containers: msgspec.Raw = NOT_SAID  # of a list of Container; read when it is another than before
     engine_error: str | None = None
     running_commands: list[str] | None = None  # None: an agent that does not tell
 
@@ -159,7 +162,7 @@ FromAgent = Register | Heartbeat | Result | Output | Ack | Ping | Pong | Error
 FromServer = RegistrationResponse | Deploy | Stop | Start | Delete | Cancel | Ack | Ping | Pong | Error
 _from_agent = msgspec.json.Decoder(FromAgent)
 _from_server = msgspec.json.Decoder(FromServer)
-_any = msgspec.json.Decoder(dict[str, Any])
+_containers = msgspec.json.Decoder(list[Container])
 _encode = msgspec.json.Encoder()
 
 
@@ -181,6 +184,16 @@ def _decode(decoder: msgspec.json.Decoder[Any], text: str | bytes) -> Any:
         if "Invalid value" in str(error) and "`$.type`" in str(error):
             return None
         raise Malformed(str(error)) from None
+
+
+def read_containers(reported: bytes) -> list[Container]:
+    """Raises Malformed."""
+    found: list[Container] = _decode(_containers, reported)
+    return found
+
+
+def report_containers(found: list[Container]) -> msgspec.Raw:
+    return msgspec.Raw(_encode.encode(found))
 
 
 def encode(message: Message) -> str:

@@ -186,7 +186,7 @@ class Worker:
             self._engine_error = error.message
             return wire.Heartbeat(engine_error=error.message, running_commands=running)
         self._engine_error = ""
-        return wire.Heartbeat(containers=found, running_commands=running)
+        return wire.Heartbeat(containers=wire.report_containers(found), running_commands=running)
 
     async def _asked(self, connection: Connection, message: wire.FromServer) -> None:
         match message:

@@ -21,7 +21,7 @@ class Compose:
             case "deploy":
                 files = [path for _, path in composefile.referenced_files(composefile.parse(spec.text))]
                 write = Step("compose.write", {**which, "text": spec.text, "files": files})
-                return [write, Step("compose.check", which), Step("compose.up", which)]
+                return [write, Step("compose.up", which)]
             case "stop" | "start":
                 return [Step(f"compose.{action}", which)]
             case "delete":

@@ -10,9 +10,9 @@ from typing import Any
 
 import peewee
 
-from roci import Event, Sensitive, hookimpl
+from roci import Event, Sensitive, hookimpl, now
 
-from .model import Json, Model, Utc
+from .model import Json, Model, Utc, new_id
 
 STAMP = {field.name for field in dataclasses.fields(Event)}  # columns of their own
 
@@ -77,5 +77,14 @@ def register_models() -> list[type[peewee.Model]]:
 
 @hookimpl
 def before_commit(events: Sequence[Event]) -> None:
-    for event in events:
-        Recorded.create(**_row(event))
+    """One plain statement for all of them: every change passes here, and peewee's own takes ten times as long."""
+    columns = ["id", "created_at", *_row(events[0])]
+    sql = f"insert into recorded ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"  # noqa: S608  our own names
+    moment = Utc().db_value(now())
+    rows = [(new_id(), moment, *_stored(_row(event))) for event in events]
+    Recorded._meta.database.cursor().executemany(sql, rows)
+
+
+def _stored(row: Mapping[str, Any]) -> list[Any]:
+    """A row's values as the table's fields put them."""
+    return [Recorded._meta.fields[name].db_value(value) for name, value in row.items()]

@@ -16,6 +16,7 @@ from ..domain import applications, deployments, hosts, operations
 from ..domain.applications import Application
 from ..domain.operations import Operation
 from .operate import Operator
+from .whole import whole
 
 SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MOST_SECRETS = 64 * 1024  # bytes of values
@@ -58,6 +59,7 @@ def backend_of(roci: Roci, name: str) -> Backend:
     return roci.backends[name]
 
 
+@whole
 async def deploy(roci: Roci, application_id: str, host_id: str | None, secrets: Secrets) -> Operation:
     """Accept a deploy and send it. Raises Conflict for the application's state, NotReady for the host's."""
     check_secrets(secrets)
@@ -97,6 +99,7 @@ async def start(roci: Roci, application_id: str) -> Operation:
     return await _command(roci, application_id, wire.Start)
 
 
+@whole
 async def delete(roci: Roci, application_id: str, confirm_name: str | None, force: bool = False) -> Operation | None:
     """Forget an application, and have its host take it down. None: no host runs it, or it cannot be asked (force)."""
 
@@ -122,6 +125,7 @@ async def delete(roci: Roci, application_id: str, confirm_name: str | None, forc
     return sent[0] if sent else None
 
 
+@whole
 async def _command(roci: Roci, application_id: str, kind: type[wire.Stop]) -> Operation:
     def accept() -> tuple[Operation, wire.Message]:
         application = applications.get(application_id)
@@ -159,6 +163,7 @@ def _host(roci: Roci, application: Application, host_id: str | None) -> hosts.Ho
     return host
 
 
+@whole
 async def remove_host(roci: Roci, host_id: str) -> None:
     """Forget a host. What runs there goes on running; its applications are nobody's."""
     await roci.write(applications.forget_host, host_id)

@@ -18,6 +18,7 @@ from ..agent.address import effective_ip, normalise
 from ..agent.hub import Channel, Hub
 from ..domain import enrolment, hosts, policies
 from ..domain.policies import Decision, Policy, PolicyAdded, PolicyChanged, PolicyRemoved, Rule
+from .whole import whole
 
 log = logging.getLogger("roci.enrol")
 GATHERING = 4.0  # seconds for all facts; a source has its own, shorter limit
@@ -154,6 +155,7 @@ def check_hostname(hostname: str) -> str:
     return hostname
 
 
+@whole
 async def approve(roci: Roci, host_id: str) -> None:
     """Admit a pending host; its agent hears of it at once."""
     admission = await roci.write(enrolment.approve, host_id, current_actor.get().name)
@@ -163,6 +165,7 @@ async def approve(roci: Roci, host_id: str) -> None:
         hub.listener.arrived(live)
 
 
+@whole
 async def reject(roci: Roci, host_id: str, reason: str | None) -> None:
     """Refuse a pending host; its agent hears why, and its socket is closed."""
     await roci.write(hosts.reject, host_id, current_actor.get().name, reason)

@@ -10,10 +10,9 @@ SPEC = Spec("My.App", TEXT)
 WHICH = {"project": "my_app", "app": "My.App"}
 
 
-def test_a_deploy_writes_the_file_checks_it_and_brings_it_up() -> None:
+def test_a_deploy_writes_the_file_and_brings_it_up() -> None:
     assert Compose().plan("deploy", SPEC) == [
         Step("compose.write", {**WHICH, "text": TEXT, "files": ["web.env"]}),
-        Step("compose.check", WHICH),
         Step("compose.up", WHICH),
     ]
 

@@ -393,6 +393,23 @@ async def test_a_killed_server_finishes_the_story_at_its_next_start(tmp_path: Pa
         assert [(await state(second, app))[0] for app in apps] == ["running", "running", "failed"]
 
 
+async def test_a_client_that_hangs_up_leaves_no_command_unsent(roci: Roci, agent: ScriptedAgent) -> None:
+    for number in range(20):
+        row = await roci.write(applications.add, f"b{number}", COMPOSE)
+        request = asyncio.create_task(deploy.deploy(roci, row.id, agent.agent_id, {}))
+        await asyncio.sleep(number / 1000)
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
+        if number == 0:
+            continue  # it was cancelled before it began
+        await until(lambda row=row: operations_of(roci, row.id))
+        assert (await agent.answer())["app_id"] == row.name
+
+
+def operations_of(roci: Roci, application_id: str) -> list[str]:
+    return [id for id, run in roci.part(Operator)._runs.items() if run.operation.application_id == application_id]
+
+
 @pytest.mark.parametrize("jump", [-86400, 86400])
 async def test_a_clock_that_jumped_leaves_an_operation_its_time_and_no_more(
     roci: Roci, agent: ScriptedAgent, a1: Application, jump: int

@@ -224,6 +224,7 @@ async def test_a_wrong_first_frame_ends_the_connection_with_the_code(roci: Roci,
 
 
 async def test_after_registration_a_malformed_frame_closes_and_an_unknown_type_does_not(roci: Roci) -> None:
+    await allow(roci, {"type": "any"})
     async with scripted_agent(roci) as agent:
         await agent.register("h1")
         await agent.say("of the future", anything=1)
@@ -261,6 +262,7 @@ async def test_a_silent_host_is_closed_and_no_longer_connected(roci: Roci) -> No
 
 async def test_containers_are_kept_when_the_engine_does_not_say(roci: Roci) -> None:
     container = {"id": "abc", "name": "a1_web_1", "image": "nginx", "status": "running"}
+    await allow(roci, {"type": "any"})
     async with scripted_agent(roci) as agent:
         await agent.register("h1")
         await agent.say("heartbeat", containers=[container])
@@ -273,6 +275,31 @@ async def test_containers_are_kept_when_the_engine_does_not_say(roci: Roci) -> N
         await roci.part(Hub).flush()
     host = await roci.read(hosts.get, agent.agent_id)
     assert host.containers[0]["name"] == "a1_web_1" and host.last_seen is not None
+
+
+async def test_what_a_host_runs_that_waits_for_a_decision_is_not_kept(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        await agent.say("heartbeat", containers=[{"id": "c", "name": "x" * 100_000}])
+        await agent.say("ping")
+        await agent.hear()
+        live = roci.part(Hub).roster[agent.agent_id]
+        assert live.containers is None and live.last_seen is not None
+
+
+async def test_drift_is_counted_from_what_runs_also_after_a_reconnect(roci: Roci) -> None:
+    await allow(roci, {"type": "any"})
+    for _ in range(2):
+        async with scripted_agent(roci) as agent:
+            await agent.register("h1")
+            for _ in range(3):
+                await agent.say(
+                    "heartbeat", containers=[{"id": "c", "name": "a1-w-1", "status": "running", "app": "a1"}]
+                )
+            await agent.say("ping")
+            await agent.hear()
+            assert list(roci.part(Hub).roster[agent.agent_id].running_apps) == [frozenset({"a1"})] * 3
+        await until(lambda: roci.part(Hub).connected == 0)
 
 
 async def test_a_host_that_is_removed_leaves_its_applications_to_nobody(roci: Roci) -> None:

@@ -51,12 +51,8 @@ async def _write(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, Non
     yield f"wrote {at / FILE}\n"
 
 
-async def check(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
-    async for text in _run(site, args, "config", "-q", file=True):
-        yield text
-
-
 async def up(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    """Compose reads the whole file before it touches anything, so a bad one changes nothing."""
     async for text in _run(site, args, "up", "-d", "--remove-orphans", file=True):
         yield text
 
@@ -111,7 +107,6 @@ async def _run(site: Site, args: Mapping[str, Any], *words: str, file: bool = Fa
 def register_agent_commands() -> Mapping[str, Command]:
     return {
         "compose.write": write,
-        "compose.check": check,
         "compose.up": up,
         "compose.stop": stop,
         "compose.start": start,

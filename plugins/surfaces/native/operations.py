@@ -35,9 +35,9 @@ async def index() -> Any:
 @returns(shapes.OperationOut)
 async def show(id: str) -> Any:
     """Get an operation, with its output so far."""
+    run = roci.part(Operator).run(uuid(id))  # before the row is read: it may end in between
     operation = await roci.read(operations.get, uuid(id))
-    run = roci.part(Operator).run(operation.id)
-    return shapes.operation(operation, run.so_far if run else None)
+    return shapes.operation(operation, run.so_far if run and not run.ended else None)
 
 
 @routes.get("/<id>/output")
@@ -45,8 +45,8 @@ async def show(id: str) -> Any:
 @returns(str, media="text/event-stream")
 async def output(id: str) -> Any:
     """Follow an operation's output: events `output` ({"seq", "data"}), at last `end` with the operation."""
+    run = roci.part(Operator).run(uuid(id))  # before the row is read: it may end in between
     operation = await roci.read(operations.get, uuid(id))
-    run = roci.part(Operator).run(operation.id)
     after = request.headers.get("Last-Event-ID", "")
     return stream(roci, _live(run, int(after) if after.isdecimal() else -1) if run else _past(operation))
 

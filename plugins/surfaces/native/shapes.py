@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from roci import Spec
 
+from ...agent import wire
 from ...agent.hub import Live
 from ...domain.applications import NAME, Application, Revision
 from ...domain.model import wire_time
@@ -302,11 +303,13 @@ def agent(live: Live) -> dict[str, Any]:
 
 def containers(live: Live) -> dict[str, Any]:
     """What a host's containers are, or were when it was last heard of. Never an empty list for not knowing."""
-    found = live.host.containers if live.containers is None else msgspec.to_builtins(live.containers)
+    before = live.host.containers  # as kept from an earlier life
+    known = live.containers if live.reported is not None else before and msgspec.convert(before, list[wire.Container])
+    found = None if known is None else msgspec.to_builtins(known)
     return {
         "containers": found,
         "total": None if found is None else len(found),
-        "current": live.is_connected and live.containers is not None and live.engine_error is None,
+        "current": live.is_connected and live.reported is not None and live.engine_error is None,
         "last_seen": wire_time(live.last_seen),
         "engine_error": live.engine_error,
     }
@@ -345,10 +348,11 @@ def _belongs(app: str, project: str) -> bool:
 
 
 def _containers_of(row: Application, live: Live | None) -> list[dict[str, Any]] | None:
-    if live is None or not live.is_connected or live.containers is None:
+    known = live.containers if live is not None and live.is_connected else None
+    if known is None:
         return None
     project = Spec(row.name, "").project
-    mine = [c for c in live.containers if (c.app == project if c.app else _belongs(c.name, project))]
+    mine = [c for c in known if (c.app == project if c.app else _belongs(c.name, project))]
     found: list[dict[str, Any]] = msgspec.to_builtins(mine)
     return found
 

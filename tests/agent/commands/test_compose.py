@@ -65,7 +65,6 @@ def test_the_arguments_name_the_project_and_the_file() -> None:
 @pytest.mark.parametrize(
     ("name", "words", "by_file"),
     [
-        ("check", ["config", "-q"], True),
         ("up", ["up", "-d", "--remove-orphans"], True),
         ("stop", ["stop"], False),
         ("start", ["start"], False),

@@ -295,6 +295,7 @@ async def test_a_rejection_keeps_its_reason(roci: Roci, api: Api) -> None:
 
 
 async def test_the_containers_of_a_host_that_is_away_are_unknown_never_none(roci: Roci, api: Api) -> None:
+    await api.policy()
     async with scripted_agent(roci) as agent:
         await agent.register("h1")
         path = f"/agents/{agent.agent_id}/containers"
