@@ -394,14 +394,12 @@ async def test_a_killed_server_finishes_the_story_at_its_next_start(tmp_path: Pa
 
 
 async def test_a_client_that_hangs_up_leaves_no_command_unsent(roci: Roci, agent: ScriptedAgent) -> None:
-    for number in range(20):
+    for number in range(1, 20):
         row = await roci.write(applications.add, f"b{number}", COMPOSE)
         request = asyncio.create_task(deploy.deploy(roci, row.id, agent.agent_id, {}))
         await asyncio.sleep(number / 1000)
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)
-        if number == 0:
-            continue  # it was cancelled before it began
         await until(lambda row=row: operations_of(roci, row.id))
         assert (await agent.answer())["app_id"] == row.name
 
