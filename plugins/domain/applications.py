@@ -30,9 +30,11 @@ class Application(Model):
     description = peewee.TextField(default="")
     backend = peewee.TextField(default="compose")
     status = peewee.TextField(default="stopped")  # stopped, deploying, running, failed
-    host_id = peewee.TextField(null=True, index=True)
+    host_id = peewee.TextField(null=True, index=True)  # where it belongs: the next deploy goes there
     revision = peewee.IntegerField(default=1)
-    deployed_revision = peewee.IntegerField(null=True)  # None: never deployed, so the host has no files of it
+    deployed_host_id = peewee.TextField(null=True, index=True)  # where it lies; None: no host has files of it
+    deployed_revision = peewee.IntegerField(null=True)  # accepted there last; a failure may have left things too
+    running_revision = peewee.IntegerField(null=True)  # deployed there last with success
     last_error = peewee.TextField(null=True)
     last_deployed_at = Utc(null=True)
     updated_at = Utc(default=now)
@@ -188,14 +190,17 @@ def check_deployable(application: Application, host_id: str | None) -> None:
     """Whether its state allows a deploy onto that host. Raises Conflict."""
     if application.status == "deploying":
         raise Conflict("the application is already deploying")
-    if application.status == "running" and host_id != application.host_id:
+    if application.status == "running" and host_id != application.deployed_host_id:
         raise Conflict("the application is running on another agent: stop it first")
 
 
 def begin_deploy(application: Application, host_id: str) -> Application:
-    """Accept a deploy onto a host: it becomes the assigned one."""
+    """Accept a deploy onto a host: it becomes the assigned one. What lies on another host is for the caller to clear."""
     check_deployable(application, host_id)
-    application.host_id, application.updated_at = host_id, now()
+    if host_id != application.deployed_host_id:
+        application.running_revision = None
+    application.host_id = application.deployed_host_id = host_id
+    application.updated_at = now()
     application.deployed_revision, application.last_deployed_at = application.revision, now()
     return move(application, "deploying")
 
@@ -211,7 +216,17 @@ def begin_start(application: Application) -> Application:
         raise Conflict(f"the application is {application.status}, so it cannot be started")
     if application.deployed_revision is None:
         raise Conflict("the application was never deployed: deploy it first")
+    if application.host_id not in (None, application.deployed_host_id):
+        raise Conflict("the application was never deployed to that agent: deploy it first")
     return move(application, "deploying")
+
+
+def come_up(application: Application, deployed: bool = False) -> Application:
+    """It runs, after a deploy or a start. Heard of late, once it was given to another host, it belongs here again."""
+    application.host_id = application.deployed_host_id
+    if deployed:
+        application.running_revision = application.deployed_revision
+    return move(application, "running")
 
 
 def check_removable(application: Application, confirm_name: str | None) -> Application:
@@ -229,11 +244,15 @@ def remove(application: Application) -> None:
 
 
 def forget_host(host_id: str) -> hosts.Host:
-    """Remove a host. Its applications belong to nobody then; what ran there, nobody knows of any more."""
-    for application in Application.select().where(Application.host_id == host_id):
-        application.host_id = None
-        if application.status in ("running", "deploying"):
-            move(application, "failed", "agent removed")
+    """Remove a host. Its applications belong to nobody then; what lies there, nobody knows of any more."""
+    there = (Application.host_id == host_id) | (Application.deployed_host_id == host_id)
+    for application in Application.select().where(there):
+        if application.host_id == host_id:
+            application.host_id = None
+        if application.deployed_host_id == host_id:
+            application.deployed_host_id = application.deployed_revision = application.running_revision = None
+            if application.status in ("running", "deploying"):
+                move(application, "failed", "agent removed")
         application.save()
     return hosts.remove(host_id)
 

@@ -13,11 +13,12 @@ from .model import Model, Utc
 from .operations import Operation
 
 MOVES = {
-    "deploying": {"running", "failed", "replaced"},
+    "deploying": {"running", "failed", "replaced", "removed"},
     "running": {"stopped", "replaced", "removed"},
     "failed": {"running", "stopped", "replaced", "removed"},
     "stopped": {"running", "failed", "replaced", "removed"},
 }
+ENDED = ("replaced", "removed")
 
 
 class Deployment(Model):
@@ -58,7 +59,7 @@ def begin(application: Application, operation: Operation) -> Deployment:
 
 def current(application_id: str) -> Deployment | None:
     """The deployment that an application has now, in whatever state; None when it has none."""
-    mine = (Deployment.application_id == application_id) & Deployment.status.not_in(("replaced", "removed"))
+    mine = (Deployment.application_id == application_id) & Deployment.status.not_in(ENDED)
     found: Deployment | None = Deployment.select().where(mine).order_by(Deployment.created_at.desc()).first()
     return found
 
@@ -73,7 +74,7 @@ def move(deployment: Deployment, status: str) -> Deployment:
     if status not in MOVES.get(deployment.status, set()):
         raise Conflict(f"the deployment is {deployment.status}")
     deployment.status = status
-    if status in ("replaced", "removed"):
+    if status in ENDED:
         deployment.ended_at = now()
     deployment.save()
     _announce(deployment)
@@ -84,6 +85,13 @@ def follow(application_id: str, status: str) -> None:
     """The application's state changed; its deployment, where it has one, goes along."""
     if (deployment := current(application_id)) and deployment.status != status:
         move(deployment, status)
+
+
+def forget_host(host_id: str) -> None:
+    """A host is removed: what ran there, nobody knows of any more."""
+    there = (Deployment.host_id == host_id) & Deployment.status.not_in(ENDED)
+    for deployment in Deployment.select().where(there):
+        move(deployment, "removed")
 
 
 def _announce(deployment: Deployment) -> None:

@@ -15,10 +15,8 @@ from .hosts import Host
 from .model import Json, Model, Utc
 
 KEPT = 64 * 1024  # characters of output kept, the last ones
-UNFINISHED = ("pending", "running")
 ENDS = {"succeeded", "failed", "cancelled", "timed_out", "interrupted"}
 MOVES = {
-    "pending": {"running", "cancelled", "interrupted"},
     "running": ENDS,
     # Nobody knew how it went; the agent came back and told.
     "interrupted": {"succeeded", "failed"},
@@ -28,7 +26,7 @@ MOVES = {
 
 class Operation(Model):
     kind = peewee.TextField()
-    status = peewee.TextField(default="pending", index=True)
+    status = peewee.TextField(default="running", index=True)
     actor_id = peewee.TextField()
     actor_name = peewee.TextField()
     host_id = peewee.TextField(index=True)
@@ -92,7 +90,7 @@ def list_(
 
 
 def unfinished() -> list[Operation]:
-    return list(Operation.select().where(Operation.status.in_(UNFINISHED)).order_by(Operation.created_at))
+    return list(Operation.select().where(Operation.status == "running").order_by(Operation.created_at))
 
 
 def begin(
@@ -104,7 +102,6 @@ def begin(
     actor = current_actor.get()
     operation = Operation.create(
         kind=kind,
-        status="running",
         actor_id=actor.id,
         actor_name=actor.name,
         host_id=host.id,
@@ -121,8 +118,11 @@ def begin(
 
 
 def check_idle(application: Application) -> None:
-    """One thing at a time is done to an application. Raises Conflict."""
-    mine = (Operation.application_id == application.id) & Operation.status.in_(UNFINISHED)
+    """One thing at a time is done to an application. Raises Conflict.
+
+    A deletion does not count: while the application is there, it only clears a host that the application has left.
+    """
+    mine = (Operation.application_id == application.id) & (Operation.status == "running") & (Operation.kind != "delete")
     if busy := Operation.select().where(mine).first():
         raise Conflict(f"the application has a {busy.kind} under way: wait for it, or cancel it")
 

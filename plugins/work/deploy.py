@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from roci import Backend, Conflict, Invalid, NotReady, OperationKind, Outcome, Roci, Sensitive, hookimpl
+from roci import Backend, Conflict, Invalid, NotReady, OperationKind, Outcome, Roci, Sensitive, Spec, hookimpl
 
 from ..agent import wire
 from ..agent.hub import Hub
@@ -19,7 +19,8 @@ from .operate import Operator
 from .whole import whole
 
 SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-MOST_SECRETS = 64 * 1024  # bytes of values
+MOST_SECRETS = 100
+LONGEST_SECRETS = 64 * 1024  # bytes of values
 # What decides how the run itself works is not a secret's to set.
 RESERVED = frozenset(
     {"PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "VOLUME_BASE"}
@@ -27,6 +28,7 @@ RESERVED = frozenset(
     | {"COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_ENV_FILES", "COMPOSE_PATH_SEPARATOR"}
 )
 Secrets = Mapping[str, Sensitive]
+Sending = tuple[Operation, wire.Message]  # an operation that is begun, and the command to send for it
 
 
 class Operations(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +41,8 @@ class Operations(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 def check_secrets(secrets: Secrets) -> None:
     """Names that an environment can hold, values of a bearable size. Raises Invalid."""
+    if len(secrets) > MOST_SECRETS:
+        raise Invalid(f"secrets: at most {MOST_SECRETS}")
     for name in secrets:
         if not SECRET_NAME.fullmatch(name):
             raise Invalid(
@@ -48,8 +52,8 @@ def check_secrets(secrets: Secrets) -> None:
             raise Invalid(f"secrets: {name} is the run's own and cannot be a secret")
         if "\0" in secrets[name]:
             raise Invalid(f"secrets: the value of {name} contains a NUL, which an environment cannot hold")
-    if sum(len(value.encode()) for value in secrets.values()) > MOST_SECRETS:
-        raise Invalid(f"secrets: at most {MOST_SECRETS // 1024} KiB of values")
+    if sum(len(value.encode()) for value in secrets.values()) > LONGEST_SECRETS:
+        raise Invalid(f"secrets: at most {LONGEST_SECRETS // 1024} KiB of values")
 
 
 def backend_of(roci: Roci, name: str) -> Backend:
@@ -61,34 +65,58 @@ def backend_of(roci: Roci, name: str) -> Backend:
 
 @whole
 async def deploy(roci: Roci, application_id: str, host_id: str | None, secrets: Secrets) -> Operation:
-    """Accept a deploy and send it. Raises Conflict for the application's state, NotReady for the host's."""
-    check_secrets(secrets)
+    """Accept a deploy and send it. Raises Conflict for the application's state, NotReady for the host's.
 
-    def accept() -> tuple[Operation, wire.Message]:
+    One that lies stopped or failed on another host is taken down there, by an operation of its own that nobody waits
+    for. Where that host cannot be asked, the deploy goes on, and its args say what it left: `left_on`, the hostname.
+    """
+
+    def accept() -> list[Sending]:
         application = applications.get(application_id)
+        check_secrets(secrets)
         target = host_id or application.host_id
         applications.check_deployable(application, target)
         operations.check_idle(application)
-        backend_of(roci, application.backend).validate(applications.spec(application))
-        host = _host(roci, application, target)
-        applications.begin_deploy(application, host.id)
-        timeout = roci.section(Operations).deploy_timeout
-        operation = operations.begin("deploy", host, timeout, application, {"secrets": sorted(secrets)})
-        deployments.begin(application, operation)
-        message = wire.Deploy(
-            app_id=application.name,
-            compose_yml=applications.text(application),
-            secrets=[wire.Secret(name, str(value)) for name, value in secrets.items()],
-            command_id=operation.id,
-            timeout_seconds=timeout,
-            application_id=application.id,
-            backend=application.backend,
-        )
-        return operation, message
+        spec = applications.spec(application)
+        backend_of(roci, application.backend).validate(spec)
+        return _begin_deploy(roci, application, spec, _host(roci, application, target), secrets)
 
-    operation, message = await roci.write(accept)
-    await roci.part(Operator).launch(operation, message, secrets.values())
-    return operation
+    sent = await roci.write(accept)
+    for operation, message in sent:
+        await roci.part(Operator).launch(operation, message, secrets.values())
+    return sent[0][0]
+
+
+def _begin_deploy(
+    roci: Roci, application: Application, spec: Spec, host: hosts.Host, secrets: Secrets
+) -> list[Sending]:
+    """The deploy, and then what it asks of the host where the application lay before."""
+    cleared, remark = _leave(roci, application, host)
+    applications.begin_deploy(application, host.id)
+    timeout = roci.section(Operations).deploy_timeout
+    args = {"secrets": sorted(secrets), **remark}
+    operation = operations.begin("deploy", host, timeout, application, args)
+    deployments.begin(application, operation)
+    message = wire.Deploy(
+        app_id=application.name,
+        compose_yml=spec.text,
+        secrets=[wire.Secret(name, str(value)) for name, value in secrets.items()],
+        command_id=operation.id,
+        timeout_seconds=timeout,
+        application_id=application.id,
+        backend=application.backend,
+    )
+    return [(operation, message), *cleared]
+
+
+def _leave(roci: Roci, application: Application, to: hosts.Host) -> tuple[list[Sending], dict[str, str]]:
+    """Take an application down where it lies, if that is not where it goes; or say on which host it is left."""
+    if application.deployed_host_id in (None, to.id):
+        return [], {}
+    try:
+        return [_begin(roci, application, application.deployed_host_id, wire.Delete)], {}
+    except NotReady:
+        return [], {"left_on": hosts.get(application.deployed_host_id).hostname}
 
 
 async def stop(roci: Roci, application_id: str) -> Operation:
@@ -103,13 +131,13 @@ async def start(roci: Roci, application_id: str) -> Operation:
 async def delete(roci: Roci, application_id: str, confirm_name: str | None, force: bool = False) -> Operation | None:
     """Forget an application, and have its host take it down. None: no host runs it, or it cannot be asked (force)."""
 
-    def accept() -> tuple[Operation, wire.Message] | None:
+    def accept() -> Sending | None:
         application = applications.check_removable(applications.get(application_id), confirm_name)
         operations.check_idle(application)
         sent = None
-        if application.deployed_revision is not None and application.host_id:
+        if application.deployed_host_id is not None:
             try:
-                sent = _begin(roci, application, wire.Delete)
+                sent = _begin(roci, application, application.deployed_host_id, wire.Delete)
             except NotReady as error:
                 if not force:
                     raise Conflict(
@@ -127,19 +155,20 @@ async def delete(roci: Roci, application_id: str, confirm_name: str | None, forc
 
 @whole
 async def _command(roci: Roci, application_id: str, kind: type[wire.Stop]) -> Operation:
-    def accept() -> tuple[Operation, wire.Message]:
+    def accept() -> Sending:
         application = applications.get(application_id)
         operations.check_idle(application)
-        begin = applications.begin_start if kind is wire.Start else applications.begin_stop
-        return _begin(roci, begin(application), kind)
+        if kind is wire.Start:
+            return _begin(roci, applications.begin_start(application), application.host_id, kind)
+        return _begin(roci, applications.begin_stop(application), application.deployed_host_id, kind)
 
     operation, message = await roci.write(accept)
     await roci.part(Operator).launch(operation, message)
     return operation
 
 
-def _begin(roci: Roci, application: Application, kind: type[wire.Stop]) -> tuple[Operation, wire.Message]:
-    host = _host(roci, application, application.host_id)
+def _begin(roci: Roci, application: Application, host_id: str | None, kind: type[wire.Stop]) -> Sending:
+    host = _host(roci, application, host_id)
     timeout = roci.section(Operations).timeout
     operation = operations.begin(kind.__name__.lower(), host, timeout, application)
     message = kind(
@@ -166,27 +195,39 @@ def _host(roci: Roci, application: Application, host_id: str | None) -> hosts.Ho
 @whole
 async def remove_host(roci: Roci, host_id: str) -> None:
     """Forget a host. What runs there goes on running; its applications are nobody's."""
-    await roci.write(applications.forget_host, host_id)
+
+    def forget() -> None:
+        applications.forget_host(host_id)
+        deployments.forget_host(host_id)
+
+    await roci.write(forget)
 
 
 # --- what an outcome means ---
 
 
 def _latest(operation: Operation) -> Application | None:
-    """The application an outcome tells the state of, if it still exists and nothing later was begun."""
+    """The application an outcome tells the state of: it still lies on that host, and nothing later was begun."""
     found: Application | None = Application.get_or_none(Application.id == operation.application_id)
-    return found if found and operations.is_latest(operation) else None
+    is_there = found is not None and found.deployed_host_id == operation.host_id
+    return found if is_there and operations.is_latest(operation) else None
 
 
 def _error(outcome: Outcome) -> str:
-    return outcome.output.strip()[-4000:] or outcome.reason or outcome.status
+    """The end of the output; when nobody knows how it went, why that is, and then the output."""
+    printed = outcome.output.strip()[-4000:]
+    if outcome.status == "interrupted":
+        return f"{outcome.reason or outcome.status}\n{printed}".strip()
+    return printed or outcome.reason or outcome.status
 
 
 def _settle_up(operation: Operation, outcome: Outcome) -> None:
     """After deploy and start: running, or failed."""
     if application := _latest(operation):
-        succeeded = outcome.status == "succeeded"
-        applications.move(application, "running" if succeeded else "failed", None if succeeded else _error(outcome))
+        if outcome.status == "succeeded":
+            applications.come_up(application, deployed=operation.kind == "deploy")
+        else:
+            applications.move(application, "failed", _error(outcome))
         deployments.follow(application.id, application.status)
 
 

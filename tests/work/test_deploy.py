@@ -210,6 +210,49 @@ async def test_an_outcome_counts_once(roci: Roci, agent: ScriptedAgent, a1: Appl
     assert await state(roci, a1) == ("running", None)
 
 
+async def test_a_result_told_again_is_not_the_next_commands(roci: Roci, agent: ScriptedAgent, a1: Application) -> None:
+    first = await deployed(roci, a1, agent, output="A is up")
+    a2 = await roci.write(applications.add, "a2", COMPOSE)
+    second = await deploy.deploy(roci, a2.id, agent.agent_id, {})
+    await agent.say("result", command_id=first.id, success=True, output="A is up")
+    await agent.say("output", command_id="unknown", data="nobody's")
+    await agent.say("ping")
+    await agent.hear(), await agent.hear()
+    row = await roci.read(operations.get, second.id)
+    assert (row.status, roci.part(Operator).run(second.id).so_far) == ("running", "")  # type: ignore[union-attr]
+
+
+async def test_a_result_and_the_end_of_the_link_at_once_end_the_run_too(
+    roci: Roci, agent: ScriptedAgent, a1: Application
+) -> None:
+    operation = await deploy.deploy(roci, a1.id, agent.agent_id, {})
+    run = roci.part(Operator).run(operation.id)
+    assert run is not None
+    await agent.hear()
+    await agent.say("result", command_id=operation.id, success=True, output="done")
+    await agent.hang_up()
+    async with asyncio.timeout(5):
+        async for _ in run.follow():
+            pass
+    assert run.ended is not None and run.ended.status in ("succeeded", "running")
+    assert (await roci.read(operations.get, operation.id)).status in ("succeeded", "interrupted", "running")
+
+
+async def test_a_late_result_is_masked_by_what_was_known(roci: Roci, agent: ScriptedAgent, a1: Application) -> None:
+    roci.part(Hub).times.grace = 0.05
+    operation = await deploy.deploy(roci, a1.id, agent.agent_id, SECRET)
+    await agent.hang_up()
+    await ended(roci, operation)
+    async with scripted_agent(roci) as back:
+        await back.register("h1", agent_id=agent.agent_id, agent_token=agent.agent_token, protocol=2)
+        data = {"reason": "because of supersecret99"}
+        await back.say("result", command_id=operation.id, success=False, output="it was supersecret99", data=data)
+        await back.say("ping")
+        await back.hear()
+    row = await roci.read(operations.get, operation.id)
+    assert (row.output, row.reason) == ("it was ***", "because of ***")
+
+
 async def test_a_host_cannot_end_what_another_host_does(roci: Roci, agent: ScriptedAgent, a1: Application) -> None:
     operation = await deploy.deploy(roci, a1.id, agent.agent_id, {})
     async with scripted_agent(roci) as other:
@@ -406,6 +449,127 @@ async def test_a_client_that_hangs_up_leaves_no_command_unsent(roci: Roci, agent
 
 def operations_of(roci: Roci, application_id: str) -> list[str]:
     return [id for id, run in roci.part(Operator)._runs.items() if run.operation.application_id == application_id]
+
+
+@pytest_asyncio.fixture
+async def h2(roci: Roci, agent: ScriptedAgent) -> AsyncIterator[ScriptedAgent]:
+    async with scripted_agent(roci) as other:
+        await other.register("h2")
+        yield other
+
+
+async def stopped(roci: Roci, application: Application, agent: ScriptedAgent) -> None:
+    await deployed(roci, application, agent)
+    operation = await deploy.stop(roci, application.id)
+    await agent.answer()
+    await ended(roci, operation)
+
+
+async def give(roci: Roci, application: Application, agent: ScriptedAgent) -> None:
+    await roci.write(applications.change, application.id, host_id=agent.agent_id)
+
+
+async def test_a_late_success_is_believed_of_the_host_that_tells_it(
+    roci: Roci, agent: ScriptedAgent, h2: ScriptedAgent, a1: Application
+) -> None:
+    roci.part(Hub).times.grace = 0.05
+    lost = await deploy.deploy(roci, a1.id, agent.agent_id, {})
+    await agent.hang_up()
+    await ended(roci, lost)
+    await give(roci, a1, h2)
+    async with scripted_agent(roci) as back:
+        await back.register("h1", agent_id=agent.agent_id, agent_token=agent.agent_token)
+        await back.say("result", command_id=lost.id, success=True)
+        await back.say("ping")
+        await back.hear()
+    row = await roci.read(applications.get, a1.id)
+    assert (row.status, row.host_id) == ("running", agent.agent_id)
+
+
+async def test_what_lies_on_one_host_is_not_started_on_another(
+    roci: Roci, agent: ScriptedAgent, h2: ScriptedAgent, a1: Application
+) -> None:
+    await stopped(roci, a1, agent)
+    await give(roci, a1, h2)
+    with pytest.raises(Conflict, match="never deployed to that agent"):
+        await deploy.start(roci, a1.id)
+
+
+async def test_an_application_is_taken_down_where_it_lies(
+    roci: Roci, agent: ScriptedAgent, h2: ScriptedAgent, a1: Application
+) -> None:
+    await stopped(roci, a1, agent)
+    await give(roci, a1, h2)
+    operation = await deploy.delete(roci, a1.id, "a1")
+    assert operation is not None and operation.hostname == "h1"
+    assert (await agent.hear())["type"] == "delete"
+
+
+async def test_a_host_that_never_had_it_takes_nothing_down(
+    roci: Roci, agent: ScriptedAgent, h2: ScriptedAgent, a1: Application
+) -> None:
+    await deployed(roci, a1, agent)
+    await deploy.remove_host(roci, agent.agent_id)
+    await give(roci, a1, h2)
+    assert await deploy.delete(roci, a1.id, "a1") is None
+
+
+async def test_a_deploy_to_another_host_takes_it_down_on_the_first(
+    roci: Roci, agent: ScriptedAgent, h2: ScriptedAgent, a1: Application
+) -> None:
+    await stopped(roci, a1, agent)
+    operation = await deploy.deploy(roci, a1.id, h2.agent_id, {})
+    assert (await agent.hear())["type"] == "delete"  # and it never answers
+    await h2.answer()
+    assert (await ended(roci, operation)).args == {"secrets": []}
+    assert await state(roci, a1) == ("running", None)
+    assert (await deploy.stop(roci, a1.id)).hostname == "h2"
+    kinds = {(row.kind, row.hostname) for row in (await roci.read(operations.list_, 9, application_id=a1.id))[0]}
+    assert kinds >= {("delete", "h1"), ("deploy", "h2")}
+
+
+async def test_a_deploy_away_from_a_host_that_is_gone_says_what_it_left(
+    roci: Roci, agent: ScriptedAgent, h2: ScriptedAgent, a1: Application
+) -> None:
+    await stopped(roci, a1, agent)
+    await agent.hang_up()
+    await until(lambda: not roci.part(Hub).roster[agent.agent_id].is_connected)
+    operation = await deployed(roci, a1, h2)
+    assert operation.args == {"secrets": [], "left_on": "h1"}
+    assert await state(roci, a1) == ("running", None)
+
+
+async def test_a_removed_host_is_the_reason_whatever_was_printed(
+    roci: Roci, agent: ScriptedAgent, a1: Application
+) -> None:
+    operation = await deploy.deploy(roci, a1.id, agent.agent_id, {})
+    await agent.say("output", command_id=operation.id, stream="stdout", seq=0, data="pulling\n")
+    await until(lambda: roci.part(Operator).run(operation.id).so_far)
+    await deploy.remove_host(roci, agent.agent_id)
+    assert (await ended(roci, operation)).status == "interrupted"
+    assert await state(roci, a1) == ("failed", "agent removed")
+    assert [each.status for each in await roci.read(deployments.all_, a1.id)] == ["removed"]
+
+
+async def test_an_interrupted_run_says_why_and_then_what_it_had_printed(
+    roci: Roci, agent: ScriptedAgent, a1: Application
+) -> None:
+    roci.part(Hub).times.grace = 0.05
+    operation = await deploy.deploy(roci, a1.id, agent.agent_id, {})
+    await agent.say("output", command_id=operation.id, stream="stdout", seq=0, data="pulling\n")
+    await agent.hang_up()
+    await ended(roci, operation)
+    assert await state(roci, a1) == ("failed", "agent lost\npulling")
+
+
+async def test_an_unknown_application_comes_before_bad_secrets(roci: Roci, agent: ScriptedAgent) -> None:
+    with pytest.raises(NotFound):
+        await deploy.deploy(roci, "00000000-0000-4000-8000-000000000000", None, {"A B": Sensitive("x")})
+
+
+async def test_secrets_have_a_number(roci: Roci, agent: ScriptedAgent, a1: Application) -> None:
+    with pytest.raises(Invalid, match="100"):
+        await deploy.deploy(roci, a1.id, agent.agent_id, {f"S{number}": Sensitive("x") for number in range(101)})
 
 
 @pytest.mark.parametrize("jump", [-86400, 86400])

@@ -187,6 +187,7 @@ class ApplicationOut(ApplicationRow):
     compose_yaml: str
     revision: int
     deployed_revision: int | None
+    deployed_agent_id: str | None
     last_error: str | None
     last_deployed_at: str | None
     containers: list[dict[str, Any]] | None
@@ -247,7 +248,7 @@ class DecisionOut(TypedDict):
 class OperationRow(TypedDict):
     id: Id
     kind: str
-    status: Literal["pending", "running", "succeeded", "failed", "cancelled", "timed_out", "interrupted"]
+    status: Literal["running", "succeeded", "failed", "cancelled", "timed_out", "interrupted"]
     actor: str
     agent_id: str
     hostname: str
@@ -334,7 +335,8 @@ def application(row: Application, text: str, live: Live | None) -> dict[str, Any
         **application_row(row),
         "compose_yaml": text,
         "revision": row.revision,
-        "deployed_revision": row.deployed_revision,
+        "deployed_revision": row.running_revision,
+        "deployed_agent_id": row.deployed_host_id,
         "last_error": row.last_error,
         "last_deployed_at": wire_time(row.last_deployed_at),
         "containers": _containers_of(row, live),
@@ -342,9 +344,9 @@ def application(row: Application, text: str, live: Live | None) -> dict[str, Any
     }
 
 
-def _belongs(app: str, project: str) -> bool:
-    """Whether a Compose project, or a container's name where there is no project, is this project's."""
-    return app == project or app.startswith((f"{project}-", f"{project}_"))
+def _belongs(app: str | None, name: str, project: str) -> bool:
+    """Whether a container, by its Compose project or else by its name, is this project's."""
+    return app == project if app else name == project or name.startswith((f"{project}-", f"{project}_"))
 
 
 def _containers_of(row: Application, live: Live | None) -> list[dict[str, Any]] | None:
@@ -352,8 +354,7 @@ def _containers_of(row: Application, live: Live | None) -> list[dict[str, Any]] 
     if known is None:
         return None
     project = Spec(row.name, "").project
-    mine = [c for c in known if (c.app == project if c.app else _belongs(c.name, project))]
-    found: list[dict[str, Any]] = msgspec.to_builtins(mine)
+    found: list[dict[str, Any]] = msgspec.to_builtins([c for c in known if _belongs(c.app, c.name, project)])
     return found
 
 
@@ -362,7 +363,7 @@ def _has_drifted(row: Application, live: Live | None) -> bool:
     if row.status != "running" or live is None or not live.is_connected or len(live.running_apps) < 3:
         return False
     project = Spec(row.name, "").project
-    return not any(_belongs(app, project) for apps in live.running_apps for app in apps)
+    return not any(_belongs(app, name, project) for beat in live.running_apps for app, name in beat)
 
 
 def revision(row: Revision, owner: Application) -> dict[str, Any]:
@@ -372,7 +373,7 @@ def revision(row: Revision, owner: Application) -> dict[str, Any]:
         "created_at": wire_time(row.created_at),
         "compose_yaml": row.text,
         "current": row.number == owner.revision,
-        "deployed": row.number == owner.deployed_revision,
+        "deployed": row.number == owner.running_revision,
     }
 
 

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from roci import Roci
@@ -339,6 +340,48 @@ async def test_a_deploy_from_end_to_end(roci: Roci, api: Api) -> None:
         assert for_sure[0] in (200, 409)
     listed = (await api("GET", "/operations?kind=deploy"))[1]
     assert listed["total"] == 1 and "output" not in listed["operations"][0]
+
+
+async def test_a_revision_counts_as_deployed_once_a_deploy_of_it_succeeded(roci: Roci, api: Api) -> None:
+    await api.policy()
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        path = f"/applications/{(await api.app())['id']}"
+        for success in (False, True):
+            await api("POST", f"{path}/deploy", {"agent_id": agent.agent_id})
+            await agent.answer(success)
+            await agent.say("ping")
+            await agent.hear()
+            app, found = (await api("GET", path))[1], (await api("GET", f"{path}/revisions"))[1]
+            assert [row["deployed"] for row in found["revisions"]] == [success]
+            assert (app["deployed_revision"], app["deployed_agent_id"]) == (1 if success else None, agent.agent_id)
+
+
+async def test_an_application_has_not_drifted_to_one_whose_name_it_begins(roci: Roci, api: Api) -> None:
+    await api.policy()
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        path = f"/applications/{(await api.app('web'))['id']}"
+        await api("POST", f"{path}/deploy", {"agent_id": agent.agent_id})
+        await agent.answer()
+        for container, drift in [
+            ({"name": "web-prod-w-1", "app": "web-prod"}, True),
+            ({"name": "web-w-1", "app": "web"}, False),
+            ({"name": "web-w-1"}, False),  # an agent that knows nothing of projects
+            ({"name": "webs"}, True),
+        ]:
+            for _ in range(3):
+                await agent.say("heartbeat", containers=[{"id": "1", "image": "x", "status": "running", **container}])
+            await agent.say("ping")
+            await agent.hear()
+            app = (await api("GET", path))[1]
+            assert (app["drift"], not app["containers"]) == (drift, drift), container
+
+
+async def test_no_operation_is_ever_pending(app: Quart) -> None:
+    document = await (await app.test_client().get("/openapi.json")).get_json()
+    statuses = document["components"]["schemas"]["OperationOut"]["properties"]["status"]["enum"]
+    assert set(statuses) == {"running", "succeeded", "failed", "cancelled", "timed_out", "interrupted"}
 
 
 async def test_lists_come_in_pages_with_the_full_count(api: Api) -> None:
