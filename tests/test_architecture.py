@@ -37,7 +37,7 @@ FORBIDDEN = {
     "backends": {"quart", "peewee", "subprocess", "asyncio", "socket", "docker"},
 }
 LIGHT = {"quart", "peewee", "pydantic", "hypercorn", "docker", "websockets", "dns", "argon2", "pyrage"}
-AGENT_SIDE = {"worker.py", "journal.py", "wire.py", "process.py", "steps.py", "masking.py", "engine.py"}
+AGENT_SIDE = {"worker.py", "journal.py", "wire.py", "process.py", "steps.py", "masking.py", "output.py", "engine.py"}
 LOADED_EVERYWHERE = [
     path
     for path in PLUGINS

@@ -13,24 +13,23 @@ import platform
 import re
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from roci import Backend, Command, Malformed, RociError, Site, Spec, StartupError, StepFailed, Unavailable, __version__
+from roci import Backend, Command, Malformed, RociError, Site, Spec, StartupError, Step, StepFailed, __version__
 
 from . import wire
 from .journal import Identity, Journal
 from .masking import Masker
+from .output import Output
 from .process import spawn
 from .steps import perform
 
 log = logging.getLogger("roci.agent")
-KEPT = 64 * 1024  # characters of output in a result
-STREAMING = 0.1  # seconds of output that go into one frame
 TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
 BASIC = ("deploy", "stop", "start", "delete")
 NOT_BY_DEFAULT = ("exec", "terminal", "reboot")
@@ -65,11 +64,11 @@ class AgentSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return Path(self.state_dir or default).expanduser().absolute()
 
 
-class Engine(Protocol):
+class Containers(Protocol):
     """The container engine, as far as a heartbeat needs it."""
 
     async def containers(self) -> list[dict[str, Any]]:
-        """All containers, running or not. Raises Unavailable, never answers [] for not knowing."""
+        """All containers, running or not. Raises a RociError, never answers [] for not knowing."""
 
 
 class Connection(Protocol):
@@ -82,7 +81,10 @@ class Connection(Protocol):
 
 @dataclasses.dataclass
 class Running:
-    task: asyncio.Task[None]
+    """A command under way. Only the work is ever cancelled: how it ended is told in any case."""
+
+    work: asyncio.Task[None]
+    told: asyncio.Task[None]
     cancelled: bool = False
 
 
@@ -93,7 +95,7 @@ class Worker:
         self,
         settings: AgentSettings,
         journal: Journal,
-        engine: Engine,
+        engine: Containers,
         backends: Mapping[str, Backend],
         commands: Mapping[str, Command],
     ) -> None:
@@ -114,20 +116,30 @@ class Worker:
     async def converse(self, connection: Connection) -> None:
         """Speak over one connection until it ends, which raises wire.Closed."""
         await connection.send(wire.encode(self._register()))
-        beating: asyncio.Task[None] | None = None
+        admitted = asyncio.Event()
+        listening = asyncio.create_task(self._listen(connection, admitted))
+        beating = asyncio.create_task(self._beat(connection, admitted))
         try:
-            while True:
-                message = self._read(await connection.receive())
-                if isinstance(message, wire.RegistrationResponse):
-                    self._admitted(message)
-                    if beating is None and message.status != "rejected":
-                        beating = asyncio.create_task(self._beat(connection))
-                elif message is not None:
-                    await self._asked(connection, message)
+            await asyncio.wait({listening, beating}, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             self._connection = None
-            if beating:
-                beating.cancel()
+            for task in (listening, beating):
+                task.cancel()
+            await asyncio.gather(listening, beating, return_exceptions=True)
+        if (error := _failure(beating)) and not _failure(listening):
+            log.error("heartbeats failed, so the connection is taken up again", exc_info=error)
+            raise wire.Closed
+        await listening
+
+    async def _listen(self, connection: Connection, admitted: asyncio.Event) -> None:
+        while True:
+            message = self._read(await connection.receive())
+            if isinstance(message, wire.RegistrationResponse):
+                self._admitted(message)
+                if message.status != "rejected":
+                    admitted.set()
+            elif message is not None:
+                await self._asked(connection, message)
 
     def _read(self, text: str | bytes) -> wire.FromServer | None:
         try:
@@ -159,14 +171,12 @@ class Worker:
         self.status = response.status
         self._interval = min(max(response.heartbeat_interval or self._interval, 0.05), 300)
         self._protocol = response.protocol
-        known = self.journal.identity()
-        if response.agent_token:
+        if response.agent_token:  # until another is given the old one is kept: this may be the wrong server
             self.journal.remember(Identity(response.agent_id, response.agent_token))
-        elif known.agent_id not in (None, response.agent_id):
-            self.journal.remember(Identity())  # the server knows us no more by that token
 
-    async def _beat(self, connection: Connection) -> None:
+    async def _beat(self, connection: Connection, admitted: asyncio.Event) -> None:
         """First what the server may have missed, then how things are, at every interval."""
+        await admitted.wait()
         self._connection = connection
         with contextlib.suppress(wire.Closed):
             for result in self.journal.undelivered():
@@ -182,7 +192,7 @@ class Worker:
         running = self.journal.running()
         try:
             found = msgspec.convert(await self._engine.containers(), list[wire.Container])
-        except Unavailable as error:
+        except RociError as error:
             self._engine_error = error.message
             return wire.Heartbeat(engine_error=error.message, running_commands=running)
         self._engine_error = ""
@@ -214,20 +224,22 @@ class Worker:
             text = f"this host cannot note the command down: {error.strerror}"
             await self._deliver(connection, wire.Result(command_id=command_id, success=False, output=text))
             return
-        task = asyncio.create_task(self._run(command_id, message))
-        self._running[command_id] = Running(task)
-        task.add_done_callback(lambda _: self._running.pop(command_id, None))
+        secrets = [secret.value for secret in message.secrets] if isinstance(message, wire.Deploy) else []
+        output = Output(Masker(secrets), functools.partial(self._stream, command_id))
+        work = asyncio.create_task(self._perform(command_id, message, output))
+        told = asyncio.create_task(self._tell(command_id, message.timeout_seconds, work, output))
+        self._running[command_id] = Running(work, told)
+        told.add_done_callback(lambda _: self._running.pop(command_id, None))
 
     def _cancel(self, command_id: str) -> None:
         if running := self._running.get(command_id):
             running.cancelled = True
-            running.task.cancel()
+            running.work.cancel()
 
-    async def _run(self, command_id: str, message: wire.Deploy | wire.Stop) -> None:
+    async def _tell(self, command_id: str, limit: int | None, work: asyncio.Task[None], output: Output) -> None:
+        """Wait for the work, keep its result, and tell the server."""
         began = time.monotonic()
-        secrets = [secret.value for secret in message.secrets] if isinstance(message, wire.Deploy) else []
-        output = _Output(Masker(secrets), functools.partial(self._stream, command_id))
-        result = await self._outcome(command_id, message, output)
+        result = await self._outcome(command_id, limit, work)
         result.output, result.truncated = output.end(result.output), output.truncated
         result.duration_ms = int((time.monotonic() - began) * 1000)
         try:
@@ -239,16 +251,16 @@ class Worker:
                 await self._deliver(self._connection, result)
         self._changed.set()
 
-    async def _outcome(self, command_id: str, message: wire.Deploy | wire.Stop, output: _Output) -> wire.Result:
+    async def _outcome(self, command_id: str, limit: int | None, work: asyncio.Task[None]) -> wire.Result:
         def ended(text: str, exit_code: int | None = None, **data: Any) -> wire.Result:
             return wire.Result(command_id=command_id, success=False, output=text, exit_code=exit_code, data=data)
 
         try:
-            async with asyncio.timeout(message.timeout_seconds):
-                await self._perform(command_id, message, output)
+            async with asyncio.timeout(limit):
+                await work
             return wire.Result(command_id=command_id, success=True, exit_code=0)
         except TimeoutError:
-            text = f"not done after {message.timeout_seconds} s: ended"
+            text = f"not done after {limit} s: ended"
             if error := self._engine_error:
                 text = f"{text}. {error[0].upper()}{error[1:]}"
             return ended(text, TIMED_OUT, timed_out=True, reason=text)
@@ -264,7 +276,7 @@ class Worker:
             log.exception("command %s", command_id)
             return ended(f"the agent failed: {type(error).__name__}: {error}", 1)
 
-    async def _perform(self, command_id: str, message: wire.Deploy | wire.Stop, output: _Output) -> None:
+    async def _perform(self, command_id: str, message: wire.Deploy | wire.Stop, output: Output) -> None:
         action = kind_of(message)
         if action not in self.allowed:
             raise StepFailed(f"this host does not allow {action} (agent.allow in its configuration)", exit_code=126)
@@ -273,9 +285,7 @@ class Worker:
             raise StepFailed(f"this host has no backend {message.backend!r}", exit_code=126)
         deploy = message if isinstance(message, wire.Deploy) else None
         spec = Spec(message.app_id, deploy.compose_yml if deploy else "")
-        if deploy:
-            backend.validate(spec)
-        plan = backend.plan(action, spec)
+        plan = await asyncio.to_thread(_planned, backend, action, spec)  # a long file takes most of a second
         site = self._site(command_id, deploy.secrets if deploy else [])
         mine = self._order.setdefault(spec.project, asyncio.Lock())
         async with mine, self._room, aclosing(perform(plan, self._commands, site)) as pieces:
@@ -304,48 +314,16 @@ class Worker:
 
     async def stop(self) -> None:
         """The agent ends: what runs is ended, and told of at the next start."""
-        tasks = [running.task for running in self._running.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        under_way = list(self._running.values())
+        for running in under_way:
+            running.work.cancel()
+        await asyncio.gather(*(running.told for running in under_way), return_exceptions=True)
 
 
-class _Output:
-    """What a command prints: masked, streamed in frames of a tenth of a second, its end kept for the result."""
-
-    def __init__(self, masker: Masker, send: Callable[[int, str], Awaitable[None]]) -> None:
-        self._masker, self._send = masker, send
-        self._waiting: list[str] = []
-        self._tail = ""
-        self._seq = 0
-        self._sent_at = 0.0
-        self.truncated = False
-
-    async def add(self, text: str) -> None:
-        shown = self._masker.feed(text)
-        if not shown:
-            return
-        self._keep(shown)
-        self._waiting.append(shown)
-        if time.monotonic() - self._sent_at >= STREAMING:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        text, self._waiting, self._sent_at = "".join(self._waiting), [], time.monotonic()
-        await self._send(self._seq, text[-KEPT:])
-        self._seq += 1
-
-    def _keep(self, text: str) -> None:
-        self.truncated = self.truncated or len(self._tail) + len(text) > KEPT
-        self._tail = (self._tail + text)[-KEPT:]
-
-    def end(self, last: str) -> str:
-        """All that is to be told: the end of the output, then the last word, unless it was said already."""
-        self._keep(self._masker.flush())
-        last = self._masker.mask(last)
-        if last and last not in self._tail:
-            self._keep(("\n" if self._tail and not self._tail.endswith("\n") else "") + last)
-        return self._tail
+def _planned(backend: Backend, action: Any, spec: Spec) -> list[Step]:
+    if action == "deploy":
+        backend.validate(spec)
+    return backend.plan(action, spec)
 
 
 def kind_of(message: wire.Deploy | wire.Stop) -> Any:
@@ -358,8 +336,15 @@ def allowed(known: list[str], changes: list[str]) -> list[str]:
     names = {change.removeprefix("-") for change in changes}
     if unknown := names - set(known) - set(NOT_BY_DEFAULT):
         raise StartupError(f"agent.allow: {', '.join(sorted(unknown))} is unknown; there are {', '.join(known)}")
+    if missing := [name for name in NOT_BY_DEFAULT if name in changes and name not in known]:
+        log.warning("agent.allow: this version has no %s yet", ", ".join(missing))
     on = [name for name in known if name not in NOT_BY_DEFAULT or name in changes]
     return [name for name in on if f"-{name}" not in changes]
+
+
+def _failure(task: asyncio.Task[None]) -> BaseException | None:
+    """What ended a task that is done, other than being cancelled."""
+    return None if task.cancelled() else task.exception()
 
 
 def own_address() -> str | None:

@@ -14,6 +14,7 @@ import pytest
 
 from roci import Invalid, Site, Spec, StartupError, Step, StepFailed, Unavailable
 from roci_plugins.agent import wire
+from roci_plugins.agent.engine import Refused
 from roci_plugins.agent.journal import RESTARTED, Identity, Journal
 from roci_plugins.agent.local import Pipe, pipe
 from roci_plugins.agent.scripted import until
@@ -22,11 +23,11 @@ from roci_plugins.agent.worker import AgentSettings, Worker, allowed
 
 class Engine:
     def __init__(self) -> None:
-        self.down = False
+        self.error: Exception | None = None
 
     async def containers(self) -> list[dict[str, Any]]:
-        if self.down:
-            raise Unavailable("the engine does not answer")
+        if self.error:
+            raise self.error
         return [{"id": "abc", "name": "a1-w-1", "image": "nginx", "status": "running", "app": "a1"}]
 
 
@@ -143,18 +144,48 @@ async def test_it_keeps_its_token_and_shows_it_next_time(host: Host, tmp_path: P
     assert (tmp_path / "identity.json").stat().st_mode & 0o777 == 0o600
 
 
-async def test_a_server_that_knows_it_no_more_makes_it_forget_the_token(host: Host) -> None:
+async def test_a_visit_to_a_wrong_server_does_not_cost_the_token(host: Host) -> None:
+    host.journal.remember(Identity("id-right", "t" * 64))
+    await host.connect(status="pending", agent_id="id-wrong")
+    await host.hear("heartbeat")
+    await host.disconnect()
+    frame = await host.connect(agent_id="id-right")
+    assert (frame["agent_id"], frame["agent_token"]) == ("id-right", "t" * 64)
+
+
+async def test_approval_under_another_id_replaces_the_token(host: Host) -> None:
     host.journal.remember(Identity("id-old", "t" * 64))
-    await host.connect(status="pending")
-    await until(lambda: host.journal.identity().agent_token is None)
+    await host.connect(status="approved", agent_id="id-new", agent_token="n" * 64)
+    await until(lambda: host.journal.identity() == Identity("id-new", "n" * 64))
 
 
 async def test_heartbeats_tell_containers_or_that_the_engine_is_silent(host: Host) -> None:
     await host.connect(heartbeat_interval=0.05)
     assert (await host.hear("heartbeat"))["containers"][0]["name"] == "a1-w-1"
-    host.engine.down = True
+    host.engine.error = Unavailable("the engine does not answer")
     beat = await host.hear("heartbeat", lambda frame: "engine_error" in frame)
     assert "containers" not in beat and beat["engine_error"] == "the engine does not answer"
+
+
+@pytest.mark.parametrize("error", [Refused("layer does not exist", status=500), StepFailed("no")])
+async def test_an_engine_that_answers_with_an_error_does_not_end_the_heartbeats(host: Host, error: Exception) -> None:
+    host.engine.error = error
+    await host.connect(heartbeat_interval=0.05)
+    for _ in range(2):
+        assert (await host.hear("heartbeat"))["engine_error"] == str(error)
+
+
+async def test_heartbeats_that_fail_end_the_connection_and_say_why(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    host.engine.error = RuntimeError("a defect")
+    await host.connect()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*host._tasks)
+    assert "a defect" in caplog.text
+    host.engine.error = None
+    await host.connect()
+    assert await host.hear("heartbeat")
 
 
 async def test_a_command_is_done_streamed_and_told(host: Host) -> None:
@@ -200,7 +231,7 @@ async def test_what_runs_out_of_time_is_ended(host: Host) -> None:
 
 
 async def test_what_runs_out_of_time_while_the_engine_is_silent_says_so(host: Host) -> None:
-    host.engine.down = True
+    host.engine.error = Unavailable("the engine does not answer")
     await host.connect()
     await host.hear("heartbeat")
     await host.deploy("hang", timeout_seconds=1)
@@ -218,6 +249,17 @@ async def test_what_is_cancelled_is_ended_and_says_so(host: Host) -> None:
     result = await host.hear("result")
     assert result["data"]["cancelled"] is True and result["success"] is False
     assert groups and not any(Path(f"/proc/{group}").exists() for group in groups)
+
+
+async def test_what_is_cancelled_in_the_same_breath_is_told_and_never_begun(host: Host) -> None:
+    await host.connect()
+    await host.hear("heartbeat")
+    frame = {"type": "deploy", "app_id": "a1", "compose_yml": "hang", "secrets": [], "command_id": "c1"}
+    for message in (frame, {"type": "cancel", "command_id": "c1"}):  # both before the worker wakes up
+        host.server.other._inbox.put_nowait(json.dumps(message))
+    result = await host.hear("result")
+    assert (result["success"], result["output"], result["data"]["cancelled"]) == (False, "cancelled", True)
+    assert host.journal.running() == []
 
 
 async def until_file(host: Host) -> Path:
@@ -336,17 +378,6 @@ def test_the_allowed_are_all_but_a_few_and_what_was_changed_by_name() -> None:
         allowed(known, ["reboott"])
 
 
-def test_a_journal_that_cannot_be_read_is_no_reason_to_fail(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    (tmp_path / "identity.json").write_text("{")
-    (tmp_path / "commands" / "c1.json").write_text("{")
-    journal.recover()
-    assert journal.identity() == Identity() and journal.undelivered() == []
-
-
-def test_a_program_that_cannot_be_noted_down_runs_all_the_same(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    journal.begin("c1", "deploy", "a1")
-    (tmp_path / "commands").rename(tmp_path / "elsewhere")
-    journal.note_group("c1", 1)
-    assert journal.running() == ["c1"]
+def test_what_this_version_cannot_do_may_be_allowed_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert allowed(["deploy", "cancel"], ["exec", "reboot", "-terminal"]) == ["deploy", "cancel"]
+    assert caplog.messages == ["agent.allow: this version has no exec, reboot yet"]
