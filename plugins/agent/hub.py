@@ -20,6 +20,7 @@ from roci import Event, Malformed, NotReady, Roci, RociError, Task, hookimpl, no
 
 from ..domain import enrolment, hosts
 from . import wire
+from .link import PARTING, Channel, Link
 
 log = logging.getLogger("roci.hub")
 
@@ -34,46 +35,7 @@ class Links(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     grace: float = 60  # what a lost agent has to come back with the result of its command
 
 
-class Channel(Protocol):
-    """Text frames in both directions: a websocket, or queues inside the process."""
-
-    peer: str
-    forwarded_for: str | None
-
-    async def receive(self) -> str | bytes:
-        """The next frame. Raises wire.Closed."""
-
-    async def send(self, text: str) -> None: ...
-
-    async def close(self, code: int, reason: str) -> None: ...
-
-
-class Link:
-    """One agent's connection, from its registration on."""
-
-    def __init__(self, channel: Channel, register: wire.Register) -> None:
-        self.protocol = register.protocol
-        self.capabilities = frozenset(register.capabilities)
-        self.closing = False
-        self._channel = channel
-        self._task = asyncio.current_task()
-
-    async def send(self, message: wire.Message) -> None:
-        """Raises NotReady when the agent is gone."""
-        try:
-            await self._channel.send(wire.encode(message))
-        except wire.Closed:
-            raise NotReady("the agent is not connected") from None
-
-    async def close(self, code: int, reason: str) -> None:
-        """Say why and end the connection, whoever calls."""
-        if self.closing:
-            return
-        self.closing = True
-        with contextlib.suppress(wire.Closed):
-            await self._channel.close(code, reason)
-        if self._task and self._task is not asyncio.current_task():
-            self._task.cancel()
+App = tuple[str, str]  # a running container's Compose project, "" without one, and its name
 
 
 class Live:
@@ -86,8 +48,8 @@ class Live:
         self.last_seen: datetime.datetime | None = host.last_seen
         self.reported: bytes | None = None  # its containers, as JSON; None: not since this process started
         self.engine_error: str | None = None
-        self.running_apps: deque[frozenset[str]] = deque(maxlen=3)  # of the last heartbeats
-        self._running: frozenset[str] = frozenset()  # apps, of the containers reported last
+        self.running_apps: deque[frozenset[App]] = deque(maxlen=3)  # of the last heartbeats
+        self._running: frozenset[App] = frozenset()  # of the containers reported last
         self.version = 0
         self.unsaved = False
 
@@ -113,7 +75,7 @@ class Live:
         if reported != self.reported:
             found = wire.read_containers(reported)
             self.reported, self.unsaved = reported, True
-            self._running = frozenset(c.app or c.name for c in found if c.status.startswith(("running", "Up")))
+            self._running = frozenset((c.app or "", c.name) for c in found if c.status.startswith(("running", "Up")))
         self.running_apps.append(self._running)
 
 
@@ -121,8 +83,6 @@ class Listener(Protocol):
     """What the layer above wants to hear of links."""
 
     async def received(self, live: Live, message: wire.FromAgent) -> None: ...
-
-    def arrived(self, live: Live) -> None: ...
 
     def left(self, live: Live) -> None: ...
 
@@ -149,6 +109,8 @@ class Hub:
         self.roster: dict[str, Live] = {}
         self._dirty: set[str] = set()
         self._settling = asyncio.Lock()
+        self._renewing = asyncio.Lock()
+        self._removed: deque[str] = deque(maxlen=1000)  # hosts removed lately, while one may be registering
 
     async def load(self) -> None:
         for host in await self._roci.read(hosts.all_):
@@ -175,12 +137,12 @@ class Hub:
             register = await self._hello(channel)
             link = Link(channel, register)
             live, before, token = await self._attach(register, channel, link, local)
-            await self._welcome(live, link, before, token)
+            self._welcome(live, link, before, token)
             await self._listen(live, link, channel)
         except Malformed as error:
-            await channel.close(wire.MALFORMED, error.message[:100])
+            await self._part(channel, link, wire.MALFORMED, error.message)
         except RociError as error:
-            await channel.close(wire.TRY_LATER, error.message[:100])
+            await self._part(channel, link, wire.TRY_LATER, error.message)
         except asyncio.CancelledError:
             if not (link and link.closing):
                 raise
@@ -190,18 +152,35 @@ class Hub:
         finally:
             if live and live.link is link:
                 self._detach(live)
+            if link:
+                await link.end()
+
+    @staticmethod
+    async def _part(channel: Channel, link: Link | None, code: int, reason: str) -> None:
+        """Close with a reason, within the time."""
+        if link:
+            return link.close(code, reason)
+        with contextlib.suppress(wire.Closed, TimeoutError):
+            async with asyncio.timeout(PARTING):
+                await channel.close(code, reason[:100])
 
     async def _hello(self, channel: Channel) -> wire.Register:
         try:
             async with asyncio.timeout(self.times.register_within):
-                message = wire.from_agent(await channel.receive())
+                message = self._read(await channel.receive(), wire.LONGEST_OF_STRANGERS)
         except TimeoutError:
-            await channel.close(wire.NO_REGISTER, "no register within the time")
+            await self._part(channel, None, wire.NO_REGISTER, "no register within the time")
             raise wire.Closed from None
         if not isinstance(message, wire.Register):
-            await channel.close(wire.NO_REGISTER, "the first message must be register")
+            await self._part(channel, None, wire.NO_REGISTER, "the first message must be register")
             raise wire.Closed
         return message
+
+    @staticmethod
+    def _read(frame: str | bytes, longest: int) -> wire.FromAgent | None:
+        if len(frame) > longest:
+            raise Malformed(f"a frame of more than {longest // 1024} KiB")
+        return wire.from_agent(frame)
 
     async def _attach(
         self, register: wire.Register, channel: Channel, link: Link, local: bool
@@ -216,54 +195,57 @@ class Hub:
             before, live.link, live.host = live.link, link, host
             live.last_seen, live.heard = host.last_seen, asyncio.get_running_loop().time()
             live.version += 1
+            if host.id in self._removed:  # between its registration and now
+                self.roster.pop(host.id, None)
+                link.close(wire.DELETED, "this host was removed")
         return live, before, admission.token
 
-    async def _welcome(self, live: Live, link: Link, before: Link | None, token: str | None) -> None:
+    def _welcome(self, live: Live, link: Link, before: Link | None, token: str | None) -> None:
         """Answer the registration. Raises Closed for a rejected host."""
         host = live.host
         if before is not None:
-            await before.close(wire.REPLACED, "replaced by a newer connection")
-        await self.tell(live, token)
+            before.close(wire.REPLACED, "replaced by a newer connection")
+        self.tell(live, token)
         if host.status == "rejected":
-            await link.close(wire.REJECTED, (host.reject_reason or host.decision_reason)[:100])
+            link.close(wire.REJECTED, _reason(host) or "")
             raise wire.Closed
         log.info("%s is here (%s, %s)", host.hostname, host.status, host.effective_ip)
-        self.listener.arrived(live)
 
-    async def tell(self, live: Live, token: str | None = None) -> None:
+    def tell(self, live: Live, token: str | None = None) -> None:
         """Answer a registration: at once, and again when the decision changes."""
         if live.link is None:
             return
         host = live.host
-        await live.link.send(
+        live.link.send(
             wire.RegistrationResponse(
                 status=host.status,
                 agent_id=host.id,
                 protocol=wire.PROTOCOL,
                 heartbeat_interval=self.times.heartbeat_interval,
                 agent_token=token and str(token),
-                reason=host.reject_reason or host.decision_reason or None,
+                reason=_reason(host),
             )
         )
 
     async def _listen(self, live: Live, link: Link, channel: Channel) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            message = wire.from_agent(await channel.receive())
+            approved = live.host.status == "approved"
+            message = self._read(await channel.receive(), wire.LONGEST if approved else wire.LONGEST_OF_STRANGERS)
             live.heard = clock()
             match message:
                 case wire.Heartbeat():
                     live.heard_of(message)
                     self._dirty.add(live.host.id)
-                    if message.running_commands is not None:
+                    if message.running_commands is not None and approved:
                         await self.listener.received(live, message)
                 case wire.Ping():
-                    await link.send(wire.Pong())
+                    link.send(wire.Pong())
                 case wire.Register():
                     raise Malformed("already registered")
                 case None:
                     log.debug("%s sent a message of an unknown type", live.host.hostname)
-                case _:
+                case _ if live.host.status == "approved":
                     await self.listener.received(live, message)
 
     def _detach(self, live: Live) -> None:
@@ -278,18 +260,22 @@ class Hub:
         oldest = asyncio.get_running_loop().time() - self.times.stale_after
         for live in list(self.roster.values()):
             if live.link and live.heard < oldest:
-                await live.link.close(wire.STALE, f"silent for {self.times.stale_after:g} s")
+                live.link.close(wire.STALE, f"silent for {self.times.stale_after:g} s")
 
     async def flush(self) -> None:
         """Write what heartbeats said since the last time."""
         if not self._dirty:
             return
         dirty, self._dirty = self._dirty, set()
-        rows = [self._row(live) for host_id in dirty if (live := self.roster.get(host_id))]
+        lives = [live for host_id in dirty if (live := self.roster.get(host_id))]
+        rows = [self._row(live) for live in lives]
         try:
             await self._roci.write(hosts.record_heartbeats, rows)
         except RociError as error:
-            log.warning("heartbeats were not saved: %s", error.message)
+            log.warning("heartbeats are not saved yet: %s", error.message)
+            self._dirty |= dirty
+            for live, (_, containers, _) in zip(lives, rows, strict=True):
+                live.unsaved = live.unsaved or containers is not None
 
     @staticmethod
     def _row(live: Live) -> tuple[datetime.datetime, str | None, str]:
@@ -298,20 +284,30 @@ class Hub:
         return live.last_seen or now(), containers, live.host.id
 
     async def renew(self, host_id: str) -> None:
-        """The host's record changed: keep the new one."""
-        if live := self.roster.get(host_id):
-            live.host = await self._roci.read(hosts.get, host_id)
-            live.version += 1
+        """The host's record changed: keep the new one. One at a time, so that the newest is kept."""
+        async with self._renewing:
+            if live := self.roster.get(host_id):
+                live.host = await self._roci.read(hosts.get, host_id)
+                live.version += 1
 
-    async def forget(self, host_id: str) -> None:
+    def forget(self, host_id: str) -> None:
+        self._removed.append(host_id)
         if (live := self.roster.pop(host_id, None)) and live.link:
-            await live.link.close(wire.DELETED, "this host was removed")
+            live.link.close(wire.DELETED, "this host was removed")
 
     async def close_all(self) -> None:
         """The process is to stop: every agent is told, so that it comes back soon."""
         await self._roci.draining.wait()
-        links = [live.link for live in self.roster.values() if live.link]
-        await asyncio.gather(*(link.close(wire.GOING_AWAY, "the server restarts") for link in links))
+        for live in list(self.roster.values()):
+            if live.link:
+                live.link.close(wire.GOING_AWAY, "the server restarts")
+
+
+def _reason(host: hosts.Host) -> str | None:
+    """What an agent is told of the decision. The rules themselves are not for strangers."""
+    if host.status == "rejected":
+        return host.reject_reason or "refused by the policies of this server"
+    return "waiting for a decision" if host.status == "pending" else None
 
 
 @hookimpl
@@ -343,4 +339,4 @@ async def on_event(roci: Roci, event: Event) -> Any:
     if isinstance(event, hosts.HostDecided):
         await roci.part(Hub).renew(event.host_id)
     elif isinstance(event, hosts.HostRemoved):
-        await roci.part(Hub).forget(event.host_id)
+        roci.part(Hub).forget(event.host_id)

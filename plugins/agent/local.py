@@ -30,30 +30,35 @@ class Pipe:
     forwarded_for: str | None = None
 
     def __init__(self) -> None:
-        self._inbox: asyncio.Queue[str | None] = asyncio.Queue(FRAMES)
+        self._inbox: asyncio.Queue[str | None] = asyncio.Queue()
+        self._room = asyncio.Event()  # something was read, or nothing will be any more
         self.other: Pipe
         self.code: int | None = None
 
     async def receive(self) -> str:
         text = await self._inbox.get()
+        self._room.set()
         if text is CLOSED:
+            self._inbox.put_nowait(CLOSED)
             raise wire.Closed(self.code)
         return text
 
     async def send(self, text: str) -> None:
+        """Waits while too much lies unread at the other end."""
+        while self.code is None and self.other._inbox.qsize() >= FRAMES:
+            self.other._room.clear()
+            await self.other._room.wait()
         if self.code is not None:
             raise wire.Closed(self.code)
-        await self.other._inbox.put(text)
+        self.other._inbox.put_nowait(text)
 
     async def close(self, code: int, reason: str) -> None:
-        """Both ends hear the first code."""
-        if self.code is not None:
-            return
+        """Both ends hear of it, after what was sent before. The first code counts."""
         for end in (self, self.other):
-            end.code = code
-            while end._inbox.full():
-                end._inbox.get_nowait()
-            end._inbox.put_nowait(CLOSED)
+            if end.code is None:
+                end.code = code
+                end._inbox.put_nowait(CLOSED)
+                end._room.set()
 
 
 def pipe() -> tuple[Pipe, Pipe]:

@@ -72,12 +72,20 @@ async def until(check: Callable[[], object], within: float = 5.0) -> None:
             await asyncio.sleep(0.01)
 
 
+async def _served(hub: Hub, end: Pipe, local: bool) -> None:
+    """As with a socket: when the server is done with it, it is closed."""
+    try:
+        await hub.serve(end, local=local)
+    finally:
+        await end.close(1006, "")
+
+
 @contextlib.asynccontextmanager
 async def scripted_agent(roci: Roci, local: bool = False, peer: str = "127.0.0.1") -> AsyncIterator[ScriptedAgent]:
     """A connection to this ROCI's hub; it is ended with the block."""
     here, there = pipe()
     there.peer = peer
-    served = asyncio.create_task(roci.part(Hub).serve(there, local=local))
+    served = asyncio.create_task(_served(roci.part(Hub), there, local))
     try:
         yield ScriptedAgent(here)
     finally:

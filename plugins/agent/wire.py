@@ -5,7 +5,7 @@ Unknown fields are ignored and unknown types are None, so that either end may be
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,6 +13,7 @@ from roci import Malformed
 
 PROTOCOL = 2  # 1: the published messages only
 LONGEST = 4 * 1024 * 1024  # bytes of one frame
+LONGEST_OF_STRANGERS = 64 * 1024  # the same, of an agent that is not approved
 
 # why a socket was closed
 MALFORMED, NO_REGISTER, STALE, REJECTED, REPLACED, DELETED = 4000, 4001, 4002, 4003, 4009, 4010
@@ -34,12 +35,15 @@ class Message(msgspec.Struct, tag_field="type", omit_defaults=True, kw_only=True
 # --- from the agent ----------------------------------------------------------
 
 
+Protocol = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
 class Register(Message, tag="register", kw_only=True):
     hostname: str
     ip_address: str | None = None
     volume_base: str | None = None
     totp: str | int | None = None
-    protocol: int = 1
+    protocol: Protocol = 1
     agent_version: str | None = None
     agent_id: str | None = None
     agent_token: str | None = None
@@ -180,7 +184,7 @@ def from_server(text: str | bytes) -> FromServer | None:
 def _decode(decoder: msgspec.json.Decoder[Any], text: str | bytes) -> Any:
     try:
         return decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         if "Invalid value" in str(error) and "`$.type`" in str(error):
             return None
         raise Malformed(str(error)) from None

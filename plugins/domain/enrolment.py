@@ -11,7 +11,7 @@ from . import hosts
 from .hosts import Host, Introduction
 from .policies import Decision
 
-MOST_PENDING = 1000  # strangers may not fill the disk
+MOST_STRANGERS = 1000  # hosts that are not approved: they may not fill the disk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +55,8 @@ def register(
     if decision is None and (host is None or host.status == "pending"):
         raise Undecided("the policies must be asked first")
     if host is None:
-        if Host.select().where(Host.status == "pending").count() >= MOST_PENDING:
-            raise TooMany(f"{MOST_PENDING} hosts already wait for a decision", retry_after=300)
+        if not hosts.make_room(MOST_STRANGERS):
+            raise TooMany(f"{MOST_STRANGERS} hosts already wait for a decision", retry_after=300)
         host = hosts.add(introduction)
     else:
         hosts.refresh(host, introduction)

@@ -148,10 +148,23 @@ def decide(host: Host, status: str, policy_id: str | None, reason: str) -> Host:
     """Record what the policies or a person decided. `pending` keeps a pending host waiting, with the reason."""
     if status != host.status and status not in MOVES[host.status]:
         raise Conflict("Agent is not pending")
+    is_news = status != host.status or not host.decision_reason
     host.status, host.policy_id, host.decision_reason = status, policy_id, reason
     host.save()
-    emit(HostDecided(host.id, host.hostname, status, policy_id, reason))
+    if is_news:
+        emit(HostDecided(host.id, host.hostname, status, policy_id, reason))
     return host
+
+
+def make_room(most: int) -> bool:
+    """Whether one more host that is not approved may be kept. The oldest one that a policy refused makes room."""
+    strangers = Host.select().where(Host.status != "approved")
+    if strangers.count() < most:
+        return True
+    refused = strangers.where(Host.status == "rejected", Host.policy_id.is_null(False)).order_by(Host.last_seen).first()
+    if refused is not None:
+        remove(refused.id)
+    return refused is not None
 
 
 def approve(host_id: str, by: str) -> Host:

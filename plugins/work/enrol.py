@@ -15,7 +15,8 @@ from roci import Actor, Candidate, Event, FactSource, Invalid, Malformed, Matche
 
 from ..agent import wire
 from ..agent.address import effective_ip, normalise
-from ..agent.hub import Channel, Hub
+from ..agent.hub import Hub
+from ..agent.link import Channel
 from ..domain import enrolment, hosts, policies
 from ..domain.policies import Decision, Policy, PolicyAdded, PolicyChanged, PolicyRemoved, Rule
 from .whole import whole
@@ -40,11 +41,13 @@ class Doorkeeper:
     def __init__(self, roci: Roci) -> None:
         self._roci = roci
         self._rules: list[Rule] = []
+        self._reloading = asyncio.Lock()
 
     async def reload(self) -> None:
         """Read the policies from the database again."""
-        found = await self._roci.read(policies.all_)
-        self._rules = [rule for policy in found if policy.enabled and (rule := self._compile(policy))]
+        async with self._reloading:  # or an older reading could come last
+            found = await self._roci.read(policies.all_)
+            self._rules = [rule for policy in found if policy.enabled and (rule := self._compile(policy))]
 
     def _compile(self, policy: Policy) -> Rule | None:
         try:
@@ -161,8 +164,7 @@ async def approve(roci: Roci, host_id: str) -> None:
     admission = await roci.write(enrolment.approve, host_id, current_actor.get().name)
     hub = roci.part(Hub)
     if live := hub.roster.get(host_id):
-        await hub.tell(live, admission.token)
-        hub.listener.arrived(live)
+        hub.tell(live, admission.token)
 
 
 @whole
@@ -171,8 +173,8 @@ async def reject(roci: Roci, host_id: str, reason: str | None) -> None:
     await roci.write(hosts.reject, host_id, current_actor.get().name, reason)
     hub = roci.part(Hub)
     if (live := hub.roster.get(host_id)) and live.link:
-        await hub.tell(live)
-        await live.link.close(wire.REJECTED, (reason or "rejected")[:100])
+        hub.tell(live)
+        live.link.close(wire.REJECTED, reason or "rejected")
 
 
 @hookimpl

@@ -10,21 +10,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterable
 
 from roci import Conflict, Event, NotFound, NotReady, Outcome, Roci, Unavailable, hookimpl, now
 
 from ..agent import wire
-from ..agent.hub import Hub, Link, Live
+from ..agent.hub import Hub, Live
+from ..agent.link import Link
 from ..agent.masking import Masker
 from ..domain import operations
 from ..domain.hosts import HostRemoved
 from ..domain.operations import KEPT, Operation
+from .whole import whole
 
 log = logging.getLogger("roci.operate")
 RETRY = 5.0  # seconds until the end of a run is written again
-SLACK = 10.0  # seconds an agent that keeps the time itself has to tell that it ran out
+REMEMBERED = 100  # runs that have ended
+SLACK = 2.0  # seconds an agent that keeps the time itself has to tell that it ran out
 WITHHELD = "(output withheld: the server was restarted and could not have hidden the secrets in it)"
 
 
@@ -34,7 +37,8 @@ class Run:
     def __init__(self, operation: Operation, secrets: Iterable[str] | None) -> None:
         self.operation = operation
         self.secrets_known = secrets is not None  # False after a restart of the server
-        self.masker = Masker(secrets or ())
+        self.secrets = list(secrets or ())
+        self.masker = Masker(self.secrets)
         self.link: Link | None = None  # the connection it was sent on
         self.ended: Operation | None = None
         self.deadline: asyncio.TimerHandle | None = None
@@ -81,6 +85,10 @@ class Run:
         self.wake()
 
 
+def _is_known(operation_id: str) -> bool:
+    return bool(Operation.select().where(Operation.id == operation_id).exists())
+
+
 class Operator:
     """All operations under way. Reached as `roci.part(Operator)`; it hears of every link."""
 
@@ -88,6 +96,7 @@ class Operator:
         self._roci = roci
         self._hub = roci.part(Hub)
         self._runs: dict[str, Run] = {}
+        self._ended: OrderedDict[str, Run] = OrderedDict()  # given up lately: a late result needs their secrets' masks
 
     async def resume(self) -> None:
         """After a start: what was under way has the grace time to be told of."""
@@ -115,7 +124,7 @@ class Operator:
             run.deadline = self._later(
                 operation.timeout + slack, run, "timed_out", f"no result in {operation.timeout} s"
             )
-            await run.link.send(message)
+            run.link.send(message)
         except NotReady:
             self._start_grace(run)
         return run
@@ -133,7 +142,7 @@ class Operator:
         link = self._hub.require(operation.host_id)
         if "cancel" not in link.capabilities:
             raise Conflict(f"the agent on {operation.hostname} cannot cancel")
-        await link.send(wire.Cancel(command_id=operation_id))
+        link.send(wire.Cancel(command_id=operation_id))
 
     # --- what links tell ---
 
@@ -142,13 +151,11 @@ class Operator:
             case wire.Result():
                 await self._result(live, message)
             case wire.Output():
-                if run := self._mine(live, message.command_id):
-                    run.add(run.masker.feed(message.data))
+                run = self._runs.get(message.command_id)
+                if run and run.operation.host_id == live.host.id and self._is_safe(live, run):
+                    run.add(run.masker.feed(message.data[-KEPT:]))
             case wire.Heartbeat():
                 await self._compare(live, message.running_commands or ())
-
-    def arrived(self, live: Live) -> None:
-        pass  # its first heartbeat tells what still runs
 
     def left(self, live: Live) -> None:
         for run in self._on(live):
@@ -157,15 +164,17 @@ class Operator:
     def _on(self, live: Live) -> list[Run]:
         return [run for run in self._runs.values() if run.operation.host_id == live.host.id]
 
-    def _mine(self, live: Live, command_id: str | None) -> Run | None:
-        """The run an agent speaks of. Without a known id: the only one it can mean."""
+    async def _meant(self, live: Live, command_id: str | None) -> Run | None:
+        """The run a result is of. Only an id that nobody knows may mean the one command that is under way."""
         mine = {run.operation.id: run for run in self._on(live)}
         if command_id in mine:
             return mine[command_id]
-        return next(iter(mine.values())) if len(mine) == 1 else None
+        if len(mine) != 1 or (command_id and await self._roci.read(_is_known, command_id)):
+            return None
+        return next(iter(mine.values()))
 
     async def _result(self, live: Live, result: wire.Result) -> None:
-        run = self._mine(live, result.command_id)
+        run = await self._meant(live, result.command_id)
         operation_id = run.operation.id if run else result.command_id
         if operation_id is None:
             log.warning("%s sent a result of no known command", live.host.hostname)
@@ -177,7 +186,7 @@ class Operator:
             log.warning("%s sent a result of no known command", live.host.hostname)
         if live.link and "ack" in live.link.capabilities and result.command_id:
             with contextlib.suppress(NotReady):
-                await live.link.send(wire.Ack(command_id=result.command_id))
+                live.link.send(wire.Ack(command_id=result.command_id))
 
     async def _late(self, live: Live, operation_id: str) -> Operation:
         """An operation that was given up. It is told of only by the host whose it is."""
@@ -186,15 +195,18 @@ class Operator:
             raise NotFound("Operation not found")
         return operation
 
-    def _outcome(self, live: Live, run: Run | None, operation: Operation, result: wire.Result) -> Outcome:
-        text = result.output or "\n".join(part for part in (result.stdout, result.stderr) if part)
+    def _is_safe(self, live: Live, run: Run) -> bool:
+        """Whether secrets in the output are hidden: by the values we know, or by an agent that does it itself."""
         masks_itself = live.link is not None and live.link.protocol >= wire.PROTOCOL
-        if run and run.secrets_known:
-            text = run.masker.mask(text) or run.so_far
-        elif operation.args.get("secrets") and not masks_itself:
-            text = WITHHELD
+        return run.secrets_known or masks_itself or not run.operation.args.get("secrets")
+
+    def _outcome(self, live: Live, run: Run | None, operation: Operation, result: wire.Result) -> Outcome:
+        run = run or self._ended.get(operation.id) or Run(operation, None)
+        text = result.output or "\n".join(part for part in (result.stdout, result.stderr) if part)
+        longest = KEPT + max(map(len, run.secrets), default=0)
+        text = run.masker.mask(text[-longest:])[-KEPT:] or run.so_far if self._is_safe(live, run) else WITHHELD
         status = next((word for word in ("timed_out", "cancelled", "interrupted") if result.data.get(word)), "failed")
-        reason = str(result.data.get("reason", ""))[:500]
+        reason = run.masker.mask(str(result.data.get("reason", ""))[:2000])[:500]
         exit_code = result.exit_code if result.exit_code is None or abs(result.exit_code) < 2**31 else None
         return Outcome("succeeded" if result.success else status, text, exit_code, reason)
 
@@ -239,13 +251,17 @@ class Operator:
             with contextlib.suppress(NotReady, Conflict):
                 link = self._hub.require(run.operation.host_id)
                 if "cancel" in link.capabilities:
-                    await link.send(wire.Cancel(command_id=run.operation.id))
+                    link.send(wire.Cancel(command_id=run.operation.id))
 
+    @whole
     async def _settle(self, operation_id: str, outcome: Outcome) -> None:
         """Record how a run ended, and what that means, in one transaction; then tell those who follow it."""
         ended = await self._roci.write(self._record, operation_id, outcome)
         if (run := self._runs.get(operation_id)) and (ended or run.ended is None):
             self._runs.pop(operation_id)
+            self._ended[operation_id] = run
+            if len(self._ended) > REMEMBERED:
+                self._ended.popitem(last=False)
             run.add(run.masker.flush())
             run.end(ended or run.operation)
 

@@ -353,12 +353,19 @@ async def test_a_killed_agent_tells_of_it_and_ends_what_it_left(tmp_path: Path) 
     (group,) = json.loads((await until_file(host)).read_text())["groups"]
     after = Host(tmp_path)  # as after kill -9: the same folder, nothing else
     after.journal.recover()
-    await until(lambda: not Path(f"/proc/{group}").exists() or "Z" in Path(f"/proc/{group}/stat").read_text())
+    await until(lambda: has_ended(group))
     await after.connect()
     result = await after.hear("result")
     assert (result["command_id"], result["output"], result["data"]["interrupted"]) == ("c1", RESTARTED, True)
     await after.end()
     await host.end()
+
+
+def has_ended(pid: str) -> bool:
+    try:
+        return " Z " in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
 
 
 async def test_what_the_server_says_wrongly_is_no_end(host: Host) -> None:

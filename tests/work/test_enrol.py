@@ -109,7 +109,9 @@ async def test_a_network_is_told_from_another_by_the_declared_address_on_loopbac
     assert await status_of(roci, "h5", ip_address="10.8.1.1") == "pending"
     async with scripted_agent(roci, peer="203.0.113.7") as liar:
         answer = await liar.register("h6", ip_address="10.9.1.1")
-        assert answer["status"] == "pending" and "203.0.113.7 is outside" in answer["reason"]
+        assert (answer["status"], answer["reason"]) == ("pending", "waiting for a decision")  # the rules are not told
+        kept = await roci.read(hosts.get, liar.agent_id)
+        assert "203.0.113.7 is outside" in kept.decision_reason
 
 
 async def test_the_decision_is_kept_with_the_policy_and_the_reason(roci: Roci) -> None:
@@ -280,7 +282,7 @@ async def test_containers_are_kept_when_the_engine_does_not_say(roci: Roci) -> N
 async def test_what_a_host_runs_that_waits_for_a_decision_is_not_kept(roci: Roci) -> None:
     async with scripted_agent(roci) as agent:
         await agent.register("h1")
-        await agent.say("heartbeat", containers=[{"id": "c", "name": "x" * 100_000}])
+        await agent.say("heartbeat", containers=[{"id": "c", "name": "x" * 1000}])
         await agent.say("ping")
         await agent.hear()
         live = roci.part(Hub).roster[agent.agent_id]
@@ -298,7 +300,7 @@ async def test_drift_is_counted_from_what_runs_also_after_a_reconnect(roci: Roci
                 )
             await agent.say("ping")
             await agent.hear()
-            assert list(roci.part(Hub).roster[agent.agent_id].running_apps) == [frozenset({"a1"})] * 3
+            assert list(roci.part(Hub).roster[agent.agent_id].running_apps) == [frozenset({("a1", "a1-w-1")})] * 3
         await until(lambda: roci.part(Hub).connected == 0)
 
 
@@ -322,3 +324,65 @@ async def test_whoever_decides_is_recorded_as_the_actor(roci: Roci) -> None:
         assert current_actor.get() is SYSTEM
         await enrol.approve(roci, agent.agent_id)
     assert (await roci.read(hosts.get, agent.agent_id)).decision_reason == "approved by ROCI"
+
+
+async def test_strangers_send_small_frames_only(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        await agent.say("heartbeat", containers=[{"id": "c", "name": "x" * 70_000}])
+        assert await agent.closed() == wire.MALFORMED
+
+
+@pytest.mark.parametrize("field", ['"protocol": 9223372036854775808', '"protocol": 0', '"x": ' + "[" * 20_000])
+async def test_a_registration_that_cannot_be_kept_is_malformed(roci: Roci, field: str) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.say_raw('{"type": "register", "hostname": "h", ' + field + "}")
+        assert await agent.closed() == wire.MALFORMED
+
+
+async def test_a_peer_that_does_not_read_is_cut_off_and_holds_nobody_up(roci: Roci) -> None:
+    hub = roci.part(Hub)
+    async with scripted_agent(roci) as deaf, scripted_agent(roci) as other:
+        await deaf.register("deaf")
+        await other.register("other")
+        for _ in range(2000):
+            try:
+                await deaf.say("ping")
+            except wire.Closed:
+                break
+        await until(lambda: not hub.roster[deaf.agent_id].is_connected)
+        await other.say("ping")
+        assert await other.hear() == {"type": "pong"}
+
+
+async def test_refused_strangers_make_room_for_new_ones(roci: Roci, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roci_plugins.domain.enrolment.MOST_STRANGERS", 3)
+    await allow(roci, {"type": "any"}, "reject")
+    for number in range(6):
+        assert await status_of(roci, f"s{number}") == "rejected"
+    assert [host.hostname for host in await roci.read(hosts.all_)] == ["s3", "s4", "s5"]
+
+
+async def test_a_host_removed_while_it_registers_is_no_ghost(roci: Roci) -> None:
+    await allow(roci, {"type": "any"})
+    hub = roci.part(Hub)
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+    for _ in range(20):
+        async with scripted_agent(roci) as agent:
+            registering = asyncio.create_task(agent.register("h1"))
+            known = list(hub.roster)
+            await asyncio.gather(*(deploy.remove_host(roci, host_id) for host_id in known), return_exceptions=True)
+            await asyncio.gather(registering, return_exceptions=True)
+        rows = {host.id for host in await roci.read(hosts.all_)}
+        assert set(hub.roster) <= rows
+
+
+async def test_rules_in_force_are_those_in_the_table_after_many_changes_at_once(roci: Roci) -> None:
+    policy = await allow(roci, {"type": "any"})
+    for _ in range(20):
+        changes = (roci.write(policies.change, policy.id, enabled=bool(turn % 2)) for turn in range(10))
+        await asyncio.gather(*changes)
+        kept = await roci.read(policies.get, policy.id)
+        decided = await roci.part(Doorkeeper).rehearse("h", "10.0.0.1")
+        assert (decided.status == "approved") == kept.enabled
