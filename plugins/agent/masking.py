@@ -1,11 +1,20 @@
-"""Keep the values of secrets out of output, even when they arrive in pieces."""
+"""Keep the values of secrets out of output, even when they arrive in pieces.
+
+The time it takes grows with the text, hardly with the number and the length of the values: one sweep finds where
+any value may stand, and only there values are compared.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 
 SHORTEST = 6  # shorter values would blank out ordinary words
+LONGEST = 256  # of a longer value every stretch of so many characters is hidden
 MASK = "***"
+START = 16  # at most so many characters are looked at to see whether a value begins
+GRAM = 4  # characters that are looked up at once
+BLOCK = 4096  # grams looked up in one go
 
 
 class Masker:
@@ -16,19 +25,32 @@ class Masker:
     """
 
     def __init__(self, values: Iterable[str]) -> None:
-        self._values = _to_hide(values)
+        hidden = sorted(_to_hide(values), key=len, reverse=True)
+        self._longest = max(map(len, hidden), default=0)
+        self._sure = min([START, *map(len, hidden)])  # characters that every value has and is known by
+        self._stride = self._sure - GRAM + 1
+        self._by_start: dict[str, list[str]] = {}  # by their first characters, longest first
+        for value in hidden:
+            self._by_start.setdefault(value[: self._sure], []).append(value)
+        self._grams: dict[str, list[int]] = {}  # how far behind the start of a value each stands, furthest first
+        for back in reversed(range(self._stride)):
+            for gram in {start[back : back + GRAM] for start in self._by_start}:
+                self._grams.setdefault(gram, []).append(back)
+        self._beginnings = {start[:length] for start in self._by_start for length in range(1, self._sure)}
+        self._repeating = {value: unit for value in hidden if (unit := _unit(value))}
         self._held = ""  # the end of the text so far: perhaps the beginning of a value
         self._hidden = 0  # how much of it lies under a mask that was given out already
 
     def mask(self, text: str) -> str:
         """A text of its own, apart from the stream."""
-        other = Masker(self._values)
+        other = copy.copy(self)
+        other._held, other._hidden = "", 0
         return other.feed(text) + other.flush()
 
     def feed(self, text: str) -> str:
         """What may be shown by now. Holds back an end that could become a value."""
         text = self._held + text
-        return self._give(text, min((_unfinished(text, value) for value in self._values), default=len(text)))
+        return self._give(text, self._unfinished(text))
 
     def flush(self) -> str:
         """The rest, at the end of the stream."""
@@ -51,38 +73,75 @@ class Masker:
 
     def _found(self, text: str) -> Iterator[tuple[int, int]]:
         """Where values stand, in order, those that overlap as one."""
-        spans = sorted(span for value in self._values for span in _occurrences(text, value))
-        together: tuple[int, int] | None = None
-        for start, end in spans:
-            if together and start < together[1]:
-                together = together[0], max(together[1], end)
-                continue
-            if together:
-                yield together
-            together = start, end
-        if together:
-            yield together
+        block = start = end = 0
+        while block < len(text):
+            for at in self._starts(text, block):
+                for value in self._by_start.get(text[at : at + self._sure], ()):
+                    if at + len(value) <= end:
+                        break  # hidden already, as the shorter ones are
+                    if text.startswith(value, at):
+                        if at >= end:
+                            if end:
+                                yield start, end
+                            start = at
+                        end = at + len(value)
+                        if value in self._repeating:
+                            end = _run(text, end, self._repeating[value])
+                        break
+            block = max(
+                block + BLOCK * self._stride, end - self._longest + 1
+            )  # what begins before that cannot reach further
+        if end:
+            yield start, end
+
+    def _starts(self, text: str, block: int) -> list[int]:
+        """Where values may begin in a block, in order. Looks at one gram in every stride only."""
+        grams, stride = self._grams, self._stride
+        sampled = range(block + stride - 1, min(block + BLOCK * stride, len(text)), stride)
+        return [at - back for at in sampled for back in grams.get(text[at : at + GRAM], ())]
+
+    def _unfinished(self, text: str) -> int:
+        """Where the end of the text could be the beginning of a value; the text's length if nowhere."""
+        for at in range(max(len(text) - self._longest + 1, 0), len(text)):
+            if self._begins(text[at:]):
+                return at
+        return len(text)
+
+    def _begins(self, end: str) -> bool:
+        """Whether a longer value begins with this."""
+        if len(end) < self._sure:
+            return end in self._beginnings
+        values = self._by_start.get(end[: self._sure], ())
+        return any(len(value) > len(end) and value.startswith(end) for value in values)
 
 
 def _to_hide(values: Iterable[str]) -> set[str]:
-    """Each value, and each line of it: programs print a key line by line."""
+    """Each value, and each line of it: programs print a key line by line. Long ones as stretches that overlap."""
     every = [str(value) for value in values]
     lines = [line.strip() for value in every for line in value.splitlines()]
-    return {text for text in (*every, *lines) if len(text) >= SHORTEST}
+    return {part for text in (*every, *lines) if len(text) >= SHORTEST for part in _stretches(text)}
 
 
-def _occurrences(text: str, value: str) -> Iterator[tuple[int, int]]:
-    at = text.find(value)
-    while at >= 0:
-        yield at, at + len(value)
-        at = text.find(value, at + 1)
+def _stretches(text: str) -> Iterator[str]:
+    for at in range(0, len(text) - LONGEST, LONGEST - 1):
+        yield text[at : at + LONGEST]
+    yield text[-LONGEST:]
 
 
-def _unfinished(text: str, value: str) -> int:
-    """Where the end of the text could be the beginning of the value; the text's length if nowhere."""
-    at = text.find(value[0], max(len(text) - len(value) + 1, 0))
-    while at >= 0:
-        if value.startswith(text[at:]):
-            return at
-        at = text.find(value[0], at + 1)
-    return len(text)
+def _unit(value: str) -> str:
+    """What a value repeats from end to end, as "ab" in "ababa"; empty where it does not."""
+    half = len(value) // 2
+    size = next((size for size in range(1, half + 1) if value.startswith(value[size:])), 0)
+    return value[-size:] if size else ""
+
+
+def _run(text: str, at: int, unit: str) -> int:
+    """How far a unit repeats from here on."""
+    sizes = [unit]
+    while text.startswith(sizes[-1], at):
+        at += len(sizes[-1])
+        sizes.append(sizes[-1] * 2)
+    for piece in reversed(sizes):
+        if text.startswith(piece, at):
+            at += len(piece)
+    return at
