@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
 _NANOSECONDS = {"us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
+MOST_PORTS = 1000  # published by one application
 _MODES = {"ro", "rw", "z", "Z", "nocopy", "cached", "delegated", "consistent"}
 _PORT = re.compile(
     r"(?:(?:(?P<ip>\[[0-9a-fA-F:.]+\]|\d+\.\d+\.\d+\.\d+):)?(?P<host>[\d-]*):)?(?P<inside>[\d-]+)(?:/(?P<protocol>\w+))?"
@@ -181,7 +183,10 @@ def healthcheck(value: Any) -> dict[str, Any]:
 def ports(value: Any) -> list[Port]:
     if not isinstance(value, list):
         raise Wrong("`ports` must be a list")
-    return [port for place, item in enumerate(value) for port in _located(place, _port, item)]
+    found: list[Port] = []
+    for place, item in enumerate(value):
+        found += _located(place, functools.partial(_port, most=MOST_PORTS - len(found)), item)
+    return found
 
 
 def _located(place: int, read: Any, item: Any) -> Any:
@@ -192,7 +197,8 @@ def _located(place: int, read: Any, item: Any) -> Any:
         raise Wrong(str(error), place, *error.path) from None
 
 
-def _port(item: Any) -> list[Port]:
+def _port(item: Any, most: int) -> list[Port]:
+    """The ports of one entry. Counted before they are made: a line of ten characters can mean 65535."""
     if isinstance(item, dict):
         given = known(item, "target", "published", "host_ip", "protocol", "mode", "name")
         if "target" not in given:
@@ -207,7 +213,9 @@ def _port(item: Any) -> list[Port]:
         protocol, ip = found["protocol"] or "tcp", (found["ip"] or "").strip("[]")
     if protocol not in ("tcp", "udp", "sctp"):
         raise Wrong(f"{protocol!r} is none of tcp, udp and sctp")
-    return _pair(_range(inside), host, protocol, ip)
+    if len(ports := _range(inside)) > most:
+        raise Wrong(f"more than {MOST_PORTS} published ports")
+    return _pair(ports, host, protocol, ip)
 
 
 def _pair(inside: Sequence[int], host: str, protocol: str, ip: str) -> list[Port]:

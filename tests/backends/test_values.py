@@ -44,6 +44,8 @@ def test_ports_are_read(given: Any, ports: list[Port]) -> None:
         ({"published": 80}, "a port needs a `target`"),
         ({"target": 80, "app_protocol": "http"}, "plain Docker does not know `app_protocol`"),
         (None, "must be text"),
+        ("1-65535", "more than 1000 published ports"),
+        ("1-1000:1-1000", "more than 1000 published ports"),
     ],
 )
 def test_what_is_no_port_is_refused_with_its_place(given: Any, reason: str) -> None:
