@@ -33,6 +33,7 @@ DEFAULT: tuple[str, ...] = (
     "matchers.logic",
     "backends.compose",
     "backends.docker",
+    "agent.commands.projects",
     "agent.commands.compose",
     "agent.commands.containers",
     "auth.open",
@@ -59,6 +60,7 @@ COMMANDS: tuple[str, ...] = (
 AGENT: tuple[str, ...] = (
     "backends.compose",
     "backends.docker",
+    "agent.commands.projects",
     "agent.commands.compose",
     "agent.commands.containers",
 )

@@ -17,15 +17,16 @@ class Compose:
 
     def plan(self, action: Literal["deploy", "stop", "start", "delete"], spec: Spec) -> list[Step]:
         which = {"project": spec.project, "app": spec.name}
+        claim = Step("project.claim", which)
         match action:
             case "deploy":
                 files = [path for _, path in composefile.referenced_files(composefile.parse(spec.text))]
                 write = Step("compose.write", {**which, "text": spec.text, "files": files})
-                return [write, Step("compose.up", which)]
+                return [claim, write, Step("compose.up", which)]
             case "stop" | "start":
-                return [Step(f"compose.{action}", which)]
+                return [claim, Step(f"compose.{action}", which)]
             case "delete":
-                return [Step("compose.down", which), Step("compose.forget", which)]
+                return [claim, Step("compose.down", which), Step("compose.forget", which)]
 
 
 @hookimpl

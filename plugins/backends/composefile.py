@@ -1,7 +1,8 @@
 """What every Compose file must fulfil before it goes to a host, whatever deploys it there.
 
 Compose itself has the last word (`config -q` on the host). Here is what can be said at once and with a line
-number, and what Compose would allow but ROCI does not: reading files outside the application's folder.
+number, and what Compose would allow but ROCI does not: reading files outside the application's folder, and
+running programs on the host itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from . import yamltext
 from .yamltext import Document, Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_RUNNABLE = ("image", "build", "extends", "provider")
+_RUNNABLE = ("image", "build", "extends")
 
 
 def parse(text: str) -> Document:
@@ -40,6 +41,9 @@ def _check_services(document: Document) -> None:
             raise document.refuse(at, f"{name!r} cannot name a service: letters, digits, '.', '_' and '-' can")
         if not isinstance(service, dict):
             raise document.refuse(at, f"the service {name!r} must be a mapping")
+        if "provider" in service:
+            reason = "`provider` runs a program on the host itself, outside of any container: ROCI refuses it"
+            raise document.refuse((*at, "provider"), reason)
         if not any(service.get(key) for key in _RUNNABLE):
             raise document.refuse(at, f"the service {name!r} has no `image`")
         for key in ("image", "container_name"):
@@ -98,8 +102,9 @@ def referenced_files(document: Document) -> Iterator[tuple[Path, Any]]:
     yield from _include(root.get("include"), ("include",))
     for name, service in root["services"].items():
         at = ("services", name)
-        if isinstance(service.get("extends"), dict) and "file" in service["extends"]:
-            yield (*at, "extends", "file"), service["extends"]["file"]
+        for key in ("extends", "credential_spec"):
+            if isinstance(service.get(key), dict) and "file" in service[key]:
+                yield (*at, key, "file"), service[key]["file"]
         for key in ("env_file", "label_file"):
             yield from _listed(service.get(key), (*at, key))
     for kind in ("configs", "secrets"):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from roci import Spec, Step, hookimpl
 
-from . import composefile, containers
+from . import composefile, containers, values
 from .interpolation import fill, mentions
 from .values import Wrong
 from .yamltext import Document, Path
@@ -30,13 +30,14 @@ class Docker:
 
     def plan(self, action: Literal["deploy", "stop", "start", "delete"], spec: Spec) -> list[Step]:
         which = {"project": spec.project}
+        claim = Step("project.claim", {**which, "app": spec.name})
         match action:
             case "deploy":
-                return _deploy(_checked(spec.text), spec)
+                return [claim, *_deploy(_checked(spec.text), spec)]
             case "stop" | "start":
-                return [Step(f"docker.{action}", which)]
+                return [claim, Step(f"docker.{action}", which)]
             case "delete":
-                return [Step("docker.remove", which)]
+                return [claim, Step("docker.remove", which)]
 
 
 def _deploy(document: Document, spec: Spec) -> list[Step]:
@@ -85,8 +86,12 @@ def _checked(text: str) -> Document:
             raise document.refuse((f"{kind}s",), f"`{kind}s` must be a mapping")
         for key, definition in entries.items():
             _refusing(document, (f"{kind}s", key), definition, partial(containers.read_resource, kind))
+    published = 0
     for name in root["services"]:
-        _check_service(document, name)
+        published += _check_service(document, name)
+        if published > values.MOST_PORTS:
+            reason = f"the application publishes more than {values.MOST_PORTS} ports"
+            raise document.refuse(("services", name, "ports"), reason)
     return document
 
 
@@ -113,20 +118,23 @@ class _Anything(dict[str, str]):
         return "x"
 
 
-def _check_service(document: Document, name: str) -> None:
+def _check_service(document: Document, name: str) -> int:
+    """How many ports it publishes, as far as that is known here."""
     root, at = document.value, ("services", name)
-    service = root["services"][name]
+    service, published = root["services"][name], 0
     for key, value in service.items():
         if key not in containers.READERS and not key.startswith("x-"):
             raise document.refuse((*at, key), f"plain Docker does not know `{key}`; `backend: compose` does")
         if key in containers.READERS:
             given = _refusing(document, (*at, key), value, containers.READERS[key])
             _check_references(document, (*at, key), given)
+            published += len(given or ()) if key == "ports" else 0
     if not service.get("image"):
         raise document.refuse(at, f"the service {name!r} has no `image`; plain Docker builds none")
     for other, condition in composefile.needs(document, name).items():
         if condition not in _CONDITIONS:
             raise document.refuse((*at, "depends_on", other), f"plain Docker does not know the condition {condition!r}")
+    return published
 
 
 def _check_references(document: Document, at: Path, given: Any) -> None:

@@ -9,6 +9,7 @@ from roci_plugins.backends.containers import COMPOSE_HASH, HASH, Place, create_b
 from roci_plugins.backends.docker import Docker
 from roci_plugins.backends.values import Wrong
 
+CLAIM = Step("project.claim", {"project": "shop", "app": "Shop"})
 SHOP = """
 name: ignored
 services:
@@ -31,6 +32,7 @@ x-note: anything
 def test_a_deploy_makes_networks_and_volumes_then_services_in_order_and_ends_with_what_is_gone() -> None:
     plan = Docker().plan("deploy", Spec("Shop", SHOP))
     assert [(step.command, step.args.get("key") or step.args.get("service")) for step in plan] == [
+        ("project.claim", None),
         ("docker.network", "default"),
         ("docker.network", "front"),
         ("docker.volume", "data"),
@@ -38,8 +40,8 @@ def test_a_deploy_makes_networks_and_volumes_then_services_in_order_and_ends_wit
         ("docker.container", "web"),
         ("docker.prune_orphans", None),
     ]
-    assert plan[1] == Step("docker.network", {"project": "shop", "key": "front", "definition": {"internal": True}})
-    assert plan[4].args == {
+    assert plan[2] == Step("docker.network", {"project": "shop", "key": "front", "definition": {"internal": True}})
+    assert plan[5].args == {
         "project": "shop",
         "app": "Shop",
         "service": "web",
@@ -53,12 +55,12 @@ def test_a_deploy_makes_networks_and_volumes_then_services_in_order_and_ends_wit
         "networks": {"front": {"internal": True}},
         "volumes": {"data": {"external": True, "name": "old_data"}},
     }
-    assert plan[5].args == {"project": "shop", "services": ["db", "web"]}
+    assert plan[6].args == {"project": "shop", "services": ["db", "web"]}
 
 
-def test_the_rest_is_one_step_and_needs_no_file() -> None:
+def test_the_rest_is_one_step_after_the_claim_and_needs_no_file() -> None:
     for action, command in (("start", "docker.start"), ("stop", "docker.stop"), ("delete", "docker.remove")):
-        assert Docker().plan(action, Spec("Shop", "")) == [Step(command, {"project": "shop"})]
+        assert Docker().plan(action, Spec("Shop", "")) == [CLAIM, Step(command, {"project": "shop"})]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,14 @@ def test_the_rest_is_one_step_and_needs_no_file() -> None:
             "line 5: plain Docker does not know the condition 'service_completed'",
         ),
         ("services: 5", "line 1: `services` must name"),
+        (
+            "services:\n  w:\n    image: a\n    ports:\n" + "      - 1-65535\n" * 40,
+            "line 5: `ports`: more than 1000 published ports",
+        ),
+        (
+            "services:\n  v: {image: a, ports: [1-600]}\n  w:\n    image: a\n    ports: [1001-1600]\n",
+            "line 5: the application publishes more than 1000 ports",
+        ),
     ],
 )
 def test_what_plain_docker_cannot_do_is_refused_by_name_and_line(text: str, message: str) -> None:

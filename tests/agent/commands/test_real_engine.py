@@ -16,6 +16,7 @@ from roci import Backend, Invalid, Site, Spec, StepFailed
 from roci_plugins.agent import process
 from roci_plugins.agent.commands import compose as compose_commands
 from roci_plugins.agent.commands import containers as docker_commands
+from roci_plugins.agent.commands import projects
 from roci_plugins.agent.steps import perform
 from roci_plugins.backends.compose import Compose
 from roci_plugins.backends.docker import Docker
@@ -24,7 +25,11 @@ from ...e2e.bed import unique
 from ...e2e.engines import COMPOSE_PROJECT, connect, find_engine, make_image, remove_labelled
 
 pytestmark = pytest.mark.docker
-COMMANDS = {**compose_commands.register_agent_commands(), **docker_commands.register_agent_commands()}
+COMMANDS = {
+    name: command
+    for plugin in (projects, compose_commands, docker_commands)
+    for name, command in plugin.register_agent_commands().items()
+}
 BOTH = pytest.mark.parametrize("backend", [Compose(), Docker()], ids=["compose", "docker"])
 
 
@@ -304,6 +309,21 @@ async def test_an_application_can_change_its_backend_and_keeps_its_data(
     web = app.containers()[f"{app.name}-web-1"]
     assert app.states() == {"web-1": "running"} and environment(web)["GREETING"] == "other"
     assert web.exec_run(["ls", "/data"]).output == b"kept\n"
+
+
+@BOTH
+@pytest.mark.parametrize("action", ["deploy", "stop", "start", "delete"])
+async def test_a_project_of_others_is_left_alone(backend: Backend, app: App, tmp_path: Path, action: str) -> None:
+    elsewhere = App(app.client, app.address, app.image, tmp_path / "elsewhere")
+    elsewhere.name = app.name
+    await elsewhere.do(Compose(), "deploy", TWO.replace("web", "theirs"))
+    before = app.ids()
+    with pytest.raises(StepFailed) as error:
+        await app.do(backend, action, WEB)
+    for part in (f"{app.name}-side-1", f"{app.name}-theirs-1", str(tmp_path / "elsewhere" / app.name), "another name"):
+        assert part in error.value.message
+    assert app.ids() == before and set(app.states().values()) == {"running"}
+    assert not (tmp_path / app.name).exists()
 
 
 # --- cancelled -----------------------------------------------------------------
