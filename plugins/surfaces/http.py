@@ -1,6 +1,7 @@
 """What every surface needs from HTTP, and nothing that knows a dialect.
 
-The order of the decorators is the order of the checks: who asks (401), whether they may (403), then the body.
+The order of the decorators is the order of the checks: who asks (401), whether they may (403), the form of the id in
+the path, then the form of the body, whether what it is for exists (404), and its fields.
 """
 
 from __future__ import annotations
@@ -93,6 +94,8 @@ def _guarded(view: V, access: str, may: Callable[[Actor], bool]) -> V:
         refuse_foreign(who)
         if not may(who):
             raise Forbidden(f"{who.name} may not do this: it needs {access}")
+        if "id" in args:
+            args["id"] = uuid(args["id"])
         token: Token[Actor] = current_actor.set(who)
         try:
             return await view(**args)
@@ -145,13 +148,21 @@ def client_address() -> str:
 # --- what comes in ---
 
 
-def accepts(model: type[BaseModel], optional: bool = False) -> Callable[[View], View]:
-    """Read the body as this model and pass it as the first argument. Optional: nothing at all will do."""
+def accepts(
+    model: type[BaseModel], optional: bool = False, of: Callable[..., Awaitable[Any]] | None = None
+) -> Callable[[View], View]:
+    """Read the body as this model and pass it as the first argument. Optional: nothing at all will do.
+
+    `of(**path)` raises NotFound when there is nothing that the body could be of; its fields are checked after that.
+    """
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         async def reading(**args: Any) -> Any:
-            return await view(await read_body(model, optional), **args)
+            data = await read_json(optional)
+            if of:
+                await of(**args)
+            return await view(checked(model, data), **args)
 
         note = documented(reading)
         note.body, note.body_optional = model, optional
@@ -161,19 +172,29 @@ def accepts(model: type[BaseModel], optional: bool = False) -> Callable[[View], 
 
 
 async def read_body(model: type[M], optional: bool) -> M:
-    """Whatever the content type says. Raises Malformed, TooLarge, or Invalid with every field and reason."""
+    """The body as this model. Raises Malformed, TooLarge or Invalid."""
+    return checked(model, await read_json(optional))
+
+
+async def read_json(optional: bool) -> dict[str, Any]:
+    """The body, whatever the content type says. Raises Malformed or TooLarge."""
     try:
         raw = await request.get_data(cache=False)
     except RequestEntityTooLarge:
         raise TooLarge("the body is larger than 1 MiB") from None
     if not raw.strip() and optional:
-        return model()
+        return {}
     try:
         data = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Malformed(f"the body is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise Malformed("the body must be a JSON object")
+    return data
+
+
+def checked(model: type[M], data: Mapping[str, Any]) -> M:
+    """Raises Invalid with every field and reason."""
     try:
         return model.model_validate(data)
     except ValidationError as error:

@@ -13,7 +13,7 @@ from roci import NotFound
 
 from ...agent.hub import Hub, Live
 from ...work import deploy, enrol
-from ..http import accepts, needs, paging, returns, roci, uuid
+from ..http import accepts, needs, paging, returns, roci
 from . import shapes
 
 routes = Blueprint("agents", __name__, url_prefix="/agents")
@@ -37,10 +37,14 @@ def _listing(hosts: Iterable[Live]) -> Response:
 
 
 def _live(id: str) -> Live:
-    live = roci.part(Hub).roster.get(uuid(id))
+    live = roci.part(Hub).roster.get(id)
     if live is None:
         raise NotFound("Agent not found")
     return live
+
+
+async def _known(id: str) -> None:
+    _live(id)
 
 
 @routes.get("")
@@ -80,17 +84,17 @@ async def containers(id: str) -> Any:
 @returns(shapes.Done)
 async def approve(id: str) -> Any:
     """Approve a pending agent."""
-    await enrol.approve(roci, uuid(id))
+    await enrol.approve(roci, id)
     return shapes.done("Agent approved")
 
 
 @routes.post("/<id>/reject")
 @needs("hosts.decide")
-@accepts(shapes.Rejection, optional=True)
+@accepts(shapes.Rejection, optional=True, of=_known)
 @returns(shapes.Done)
 async def reject(body: shapes.Rejection, id: str) -> Any:
     """Reject a pending agent."""
-    await enrol.reject(roci, uuid(id), body.reason)
+    await enrol.reject(roci, id, body.reason)
     return shapes.done("Agent rejected")
 
 
@@ -99,5 +103,5 @@ async def reject(body: shapes.Rejection, id: str) -> Any:
 @returns(shapes.Done)
 async def remove(id: str) -> Any:
     """Delete an agent from the system."""
-    await deploy.remove_host(roci, uuid(id))
+    await deploy.remove_host(roci, id)
     return shapes.done("Agent deleted")

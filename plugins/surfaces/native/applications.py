@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from quart import Blueprint, request
@@ -12,17 +13,21 @@ from ...agent.hub import Hub
 from ...domain import applications, hosts
 from ...domain.applications import Application
 from ...work import deploy as work
-from ..http import accepts, needs, paging, returns, roci, uuid
+from ..http import accepts, needs, paging, returns, roci
 from . import shapes
 
 routes = Blueprint("applications", __name__, url_prefix="/applications")
 
 
-def _validate(backend: str, name: str, text: str) -> None:
-    """The backend reads the file before anything is stored."""
+async def _known(id: str) -> None:
+    await roci.read(applications.get, id)
+
+
+async def _validate(backend: str, name: str, text: str) -> None:
+    """The backend reads the file before anything is stored; a long one takes most of a second, so in a thread."""
     applications.check_name(name)
     applications.check_text(text)
-    work.backend_of(roci, backend).validate(Spec(name, text))
+    await asyncio.to_thread(work.backend_of(roci, backend).validate, Spec(name, text))
 
 
 def _check_host(host_id: str | None) -> None:
@@ -60,7 +65,7 @@ async def index() -> Any:
 @returns(shapes.ApplicationOut)
 async def show(id: str) -> Any:
     """Get a specific application by ID."""
-    return await _out(uuid(id))
+    return await _out(id)
 
 
 @routes.post("")
@@ -69,7 +74,7 @@ async def show(id: str) -> Any:
 @returns(shapes.ApplicationOut, status=201)
 async def add(new: shapes.NewApplication) -> Any:
     """Create a new application. It is stopped until it is deployed."""
-    _validate(new.backend, new.name, new.compose_yaml)
+    await _validate(new.backend, new.name, new.compose_yaml)
 
     def write() -> str:
         _check_host(new.agent_id)
@@ -81,17 +86,17 @@ async def add(new: shapes.NewApplication) -> Any:
 
 @routes.route("/<id>", methods=["PUT", "PATCH"])
 @needs("applications.write")
-@accepts(shapes.ApplicationChanges)
+@accepts(shapes.ApplicationChanges, of=_known)
 @returns(shapes.ApplicationOut)
 async def change(body: shapes.ApplicationChanges, id: str) -> Any:
     """Update an application. Its Compose file cannot change while it is running."""
-    row = await roci.read(applications.get, uuid(id))
+    row = await roci.read(applications.get, id)
     changes = _changes(body)
     if "compose" in changes or "backend" in changes:
         text = body.compose_yaml
         if text is None:
             text = await roci.read(lambda: applications.text(applications.get(row.id)))
-        _validate(changes.get("backend", row.backend), row.name, text)
+        await _validate(changes.get("backend", row.backend), row.name, text)
 
     def write() -> None:
         _check_host(body.agent_id)
@@ -120,7 +125,7 @@ def _changes(body: shapes.ApplicationChanges) -> dict[str, Any]:
 async def revisions(id: str) -> Any:
     """List an application's revisions, newest first."""
     limit, offset = paging()
-    row = await roci.read(applications.get, uuid(id))
+    row = await roci.read(applications.get, id)
     found = await roci.read(applications.revisions, row.id)
     page = [shapes.revision(each, row) for each in shapes.page(found, limit, offset)]
     return {"revisions": page, "total": len(found)}
@@ -128,7 +133,7 @@ async def revisions(id: str) -> Any:
 
 @routes.post("/<id>/deploy")
 @needs("applications.deploy")
-@accepts(shapes.Deploy, optional=True)
+@accepts(shapes.Deploy, optional=True, of=_known)
 @returns(shapes.Started, status=202)
 async def deploy(body: shapes.Deploy, id: str) -> Any:
     """Deploy an application to an agent. Follow the operation to see how it goes."""
@@ -137,7 +142,7 @@ async def deploy(body: shapes.Deploy, id: str) -> Any:
         if secret.name in secrets:
             raise Invalid(f"secrets.{number}.name: {secret.name} is given twice")
         secrets[secret.name] = Sensitive(secret.value)
-    operation = await work.deploy(roci, uuid(id), body.agent_id, secrets)
+    operation = await work.deploy(roci, id, body.agent_id, secrets)
     return shapes.started("Deployment initiated", operation), 202
 
 
@@ -146,7 +151,7 @@ async def deploy(body: shapes.Deploy, id: str) -> Any:
 @returns(shapes.Started)
 async def stop(id: str) -> Any:
     """Stop a running application."""
-    return shapes.started("Stop command sent", await work.stop(roci, uuid(id)))
+    return shapes.started("Stop command sent", await work.stop(roci, id))
 
 
 @routes.post("/<id>/start")
@@ -154,15 +159,15 @@ async def stop(id: str) -> Any:
 @returns(shapes.Started)
 async def start(id: str) -> Any:
     """Start a stopped application."""
-    return shapes.started("Start command sent", await work.start(roci, uuid(id)))
+    return shapes.started("Start command sent", await work.start(roci, id))
 
 
 @routes.delete("/<id>")
 @needs("applications.remove")
-@accepts(shapes.Deletion, optional=True)
+@accepts(shapes.Deletion, optional=True, of=_known)
 @returns(shapes.Started, query={"confirm_name": "string", "force": "boolean"})
 async def remove(body: shapes.Deletion, id: str) -> Any:
     """Delete an application. `confirm_name`, in the body or the query, must be its name."""
     name = body.confirm_name if body.confirm_name is not None else request.args.get("confirm_name")
-    operation = await work.delete(roci, uuid(id), name, request.args.get("force") == "true")
+    operation = await work.delete(roci, id, name, request.args.get("force") == "true")
     return shapes.started("Application deleted", operation)

@@ -9,7 +9,7 @@ from quart import Blueprint
 
 from ...domain import policies
 from ...work.enrol import Doorkeeper
-from ..http import accepts, needs, paging, returns, roci, uuid
+from ..http import accepts, needs, paging, returns, roci
 from . import shapes
 
 routes = Blueprint("policies", __name__, url_prefix="/policies")
@@ -19,6 +19,10 @@ def _out(policy: policies.Policy) -> dict[str, Any]:
     """A policy; where its clause is open for so many seconds, with the end of that time."""
     seconds = policy.match_type.get("seconds") if policy.match_type.get("type") == "time_window" else None
     return shapes.policy(policy, seconds and policy.enabled_at + datetime.timedelta(seconds=seconds))
+
+
+async def _known(id: str) -> None:
+    await roci.read(policies.get, id)
 
 
 @routes.get("")
@@ -54,7 +58,7 @@ async def dry_run(body: shapes.DryRun) -> Any:
 @returns(shapes.PolicyOut)
 async def show(id: str) -> Any:
     """Get a specific policy by ID."""
-    return _out(await roci.read(policies.get, uuid(id)))
+    return _out(await roci.read(policies.get, id))
 
 
 @routes.post("")
@@ -68,9 +72,9 @@ async def add(new: shapes.NewPolicy) -> Any:
     return _out(await roci.write(policies.add, *values)), 201
 
 
-@routes.put("/<id>")
+@routes.route("/<id>", methods=["PUT", "PATCH"])
 @needs("policies.write")
-@accepts(shapes.PolicyChanges)
+@accepts(shapes.PolicyChanges, of=_known)
 @returns(shapes.PolicyOut)
 async def change(body: shapes.PolicyChanges, id: str) -> Any:
     """Change a policy."""
@@ -78,9 +82,9 @@ async def change(body: shapes.PolicyChanges, id: str) -> Any:
     return _out(await _change(id, **changes))
 
 
-@routes.put("/<id>/priority")
+@routes.route("/<id>/priority", methods=["PUT", "PATCH"])
 @needs("policies.write")
-@accepts(shapes.Priority)
+@accepts(shapes.Priority, of=_known)
 @returns(shapes.Done)
 async def priority(body: shapes.Priority, id: str) -> Any:
     """Update a policy's priority."""
@@ -111,13 +115,11 @@ async def disable(id: str) -> Any:
 @returns(shapes.Done)
 async def remove(id: str) -> Any:
     """Delete a policy."""
-    await roci.write(policies.remove, uuid(id))
+    await roci.write(policies.remove, id)
     return shapes.done("Policy deleted")
 
 
 async def _change(id: str, **changes: Any) -> policies.Policy:
-    policy_id = uuid(id)
     if "match_type" in changes:
-        await roci.read(policies.get, policy_id)
         roci.part(Doorkeeper).read_clause(changes["match_type"])
-    return await roci.write(policies.change, policy_id, **changes)
+    return await roci.write(policies.change, id, **changes)
