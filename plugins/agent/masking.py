@@ -76,23 +76,28 @@ class Masker:
         block = start = end = 0
         while block < len(text):
             for at in self._starts(text, block):
-                for value in self._by_start.get(text[at : at + self._sure], ()):
-                    if at + len(value) <= end:
-                        break  # hidden already, as the shorter ones are
-                    if text.startswith(value, at):
-                        if at >= end:
-                            if end:
-                                yield start, end
-                            start = at
-                        end = at + len(value)
-                        if value in self._repeating:
-                            end = _run(text, end, self._repeating[value])
-                        break
-            block = max(
-                block + BLOCK * self._stride, end - self._longest + 1
-            )  # what begins before that cannot reach further
+                reach = self._reach(text, at, end)
+                if reach <= end:
+                    continue
+                if at >= end:
+                    if end:
+                        yield start, end
+                    start = at
+                end = reach
+            # What begins long before the end of what is hidden cannot reach further.
+            block = max(block + BLOCK * self._stride, end - self._longest + 1)
         if end:
             yield start, end
+
+    def _reach(self, text: str, at: int, end: int) -> int:
+        """Where the longest value at this place ends, with its repetitions; `end` unless it ends after that."""
+        for value in self._by_start.get(text[at : at + self._sure], ()):
+            if at + len(value) <= end:
+                break
+            if text.startswith(value, at):
+                reach = at + len(value)
+                return _run(text, reach, self._repeating[value]) if value in self._repeating else reach
+        return end
 
     def _starts(self, text: str, block: int) -> list[int]:
         """Where values may begin in a block, in order. Looks at one gram in every stride only."""
