@@ -78,8 +78,8 @@ async def keep_connected(worker: Worker, hub: Hub) -> None:
             await worker.converse(here)
         except wire.Closed as closed:
             code = closed.code
-        except OSError as error:
-            log.error("this machine's own link is taken up again: %s", error)
+        except Exception:
+            log.exception("this machine's own link is taken up again")
         finally:
             await here.close(wire.GOING_AWAY, "")
             served.cancel()

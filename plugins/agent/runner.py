@@ -96,6 +96,8 @@ async def keep_connected(worker: Worker, url: str) -> None:
             log.warning("the link is gone%s", f": {closed.reason} ({closed.code})" if closed.code else "")
         except (OSError, TimeoutError, InvalidHandshake) as error:
             log.warning("cannot reach %s: %s", url, error or type(error).__name__)
+        except Exception:
+            log.exception("the link failed")
         pause = backoff.after(code, time.monotonic() - began)
         log.info("trying again in %.0f s", pause)
         await asyncio.sleep(pause)
