@@ -39,6 +39,9 @@ class Application(Model):
     last_deployed_at = Utc(null=True)
     updated_at = Utc(default=now)
 
+    class Meta:
+        only_save_dirty = True
+
 
 class Revision(Model):
     application = peewee.ForeignKeyField(Application, backref="revisions", on_delete="CASCADE")
@@ -195,7 +198,7 @@ def check_deployable(application: Application, host_id: str | None) -> None:
 
 
 def begin_deploy(application: Application, host_id: str) -> Application:
-    """Accept a deploy onto a host: it becomes the assigned one. What lies on another host is for the caller to clear."""
+    """Accept a deploy onto a host: it becomes the assigned one. What lies on another is the caller's to clear."""
     check_deployable(application, host_id)
     if host_id != application.deployed_host_id:
         application.running_revision = None

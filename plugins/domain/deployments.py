@@ -22,7 +22,7 @@ ENDED = ("replaced", "removed")
 
 
 class Deployment(Model):
-    application_id = peewee.TextField(index=True)
+    application_id = peewee.TextField()
     application_name = peewee.TextField()
     host_id = peewee.TextField(index=True)
     hostname = peewee.TextField()
@@ -30,6 +30,10 @@ class Deployment(Model):
     operation_id = peewee.TextField()
     status = peewee.TextField(default="deploying")  # deploying, running, stopped, failed, replaced, removed
     ended_at = Utc(null=True)
+
+    class Meta:
+        only_save_dirty = True
+        indexes = ((("application_id", "created_at"), False),)
 
 
 @dataclasses.dataclass(frozen=True)

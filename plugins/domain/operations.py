@@ -31,7 +31,7 @@ class Operation(Model):
     actor_name = peewee.TextField()
     host_id = peewee.TextField(index=True)
     hostname = peewee.TextField()
-    application_id = peewee.TextField(null=True, index=True)
+    application_id = peewee.TextField(null=True)
     application_name = peewee.TextField(null=True)
     revision = peewee.IntegerField(null=True)
     args = Json(default=dict)  # never a secret's value, only its name
@@ -41,6 +41,10 @@ class Operation(Model):
     exit_code = peewee.IntegerField(null=True)
     output = peewee.TextField(default="")  # masked, the last KEPT characters
     reason = peewee.TextField(default="")  # why it ended as it did, where the output does not say
+
+    class Meta:
+        only_save_dirty = True
+        indexes = ((("application_id", "created_at"), False),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +100,7 @@ def unfinished() -> list[Operation]:
 def begin(
     kind: str, host: Host, timeout: int, application: Application | None = None, args: Mapping[str, Any] | None = None
 ) -> Operation:
-    """Record a run as begun, before its command is sent. One at a time for an application: Conflict."""
-    if application is not None:
-        check_idle(application)
+    """Record a run as begun, before its command is sent. For an application, `check_idle` has allowed it."""
     actor = current_actor.get()
     operation = Operation.create(
         kind=kind,
@@ -123,8 +125,8 @@ def check_idle(application: Application) -> None:
     A deletion does not count: while the application is there, it only clears a host that the application has left.
     """
     mine = (Operation.application_id == application.id) & (Operation.status == "running") & (Operation.kind != "delete")
-    if busy := Operation.select().where(mine).first():
-        raise Conflict(f"the application has a {busy.kind} under way: wait for it, or cancel it")
+    if kind := Operation.select(Operation.kind).where(mine).limit(1).scalar():
+        raise Conflict(f"the application has a {kind} under way: wait for it, or cancel it")
 
 
 def is_latest(operation: Operation) -> bool:
