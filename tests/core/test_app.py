@@ -74,10 +74,10 @@ class Two:
     def register_surfaces(self) -> list[Surface]:
         first, second, pages = (Blueprint(name, __name__) for name in ("first", "second", "plain"))
 
-        @first.get("/jars/<id>")
+        @first.get("/jars/<number>")
         @needs("jars.read")
-        async def jar(id: str) -> Any:
-            return {"z": 1, "a": id}
+        async def jar(number: str) -> Any:
+            return {"z": 1, "a": number}
 
         @second.get("/lids/<id>/<kind>")
         @public
