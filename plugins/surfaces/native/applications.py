@@ -44,7 +44,7 @@ async def _out(id: str) -> dict[str, Any]:
         return row, applications.text(row)
 
     row, text = await roci.read(read)
-    return shapes.application(row, text, roci.part(Hub).roster.get(row.host_id or ""))
+    return shapes.application(row, text, roci.part(Hub).roster.get(row.deployed_host_id or row.host_id or ""))
 
 
 @routes.get("")
