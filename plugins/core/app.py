@@ -9,7 +9,7 @@ import secrets
 from typing import Any, cast
 
 from quart import Quart, Request, Response, Websocket, current_app, g, has_websocket_context, request, websocket
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadHost, HTTPException
 from werkzeug.routing import Rule
 
 from roci import (
@@ -36,9 +36,31 @@ HEADERS = {
 PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
+class App(Quart):
+    """Quart, but for a Host header that is no name: that fails before there is a request to answer."""
+
+    async def handle_request(self, request: Request) -> Any:
+        try:
+            return await super().handle_request(request)
+        except BadHost:
+            return self._refused()
+
+    async def handle_websocket(self, websocket: Websocket) -> Any:
+        try:
+            return await super().handle_websocket(websocket)
+        except BadHost:
+            return self._refused()
+
+    def _refused(self) -> Response:
+        surfaces = self.extensions["roci"].surfaces.values()
+        surface = next((each for each in surfaces if each.prefix), next(iter(surfaces)))
+        body, status = surface.answer(Malformed("the Host header is not a name"))
+        return Response(self.json.dumps(body), status, HEADERS, content_type="application/json")
+
+
 def create_app(roci: Roci) -> Quart:
     """The application of a Roci that is, or will be, running. `app.extensions["roci"]` leads back to it."""
-    app = Quart("roci", static_folder=None)
+    app = App("roci", static_folder=None)
     app.extensions["roci"] = roci
     app.extensions["handling"] = set()
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT

@@ -120,7 +120,7 @@ def check_origin() -> None:
     if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise Forbidden("this request comes from another site")
     origin = headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc not in own_names():
+    if origin is not None and origin.partition("://")[2] not in own_names():
         raise Forbidden("this request comes from another site")
 
 

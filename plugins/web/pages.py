@@ -6,7 +6,6 @@ import hashlib
 import hmac
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 from quart import Blueprint, Response, jsonify, redirect, render_template, request
@@ -55,9 +54,9 @@ def is_https() -> bool:
 
 def _local_path(path: str | None) -> str:
     """Where to go after signing in: a path of ours, never an address."""
-    parts = urlsplit(path or "/")
-    is_ours = not parts.scheme and not parts.netloc and parts.path.startswith("/") and not parts.path.startswith("//")
-    return (path or "/") if is_ours and "\\" not in (path or "") else "/"
+    path = path or "/"
+    is_ours = path.startswith("/") and path.isprintable() and not path.startswith("//") and "\\" not in path
+    return path if is_ours else "/"
 
 
 @routes.get("/")
@@ -129,7 +128,8 @@ async def logout() -> Any:
     if request.mimetype == "application/json":
         response: Response = jsonify(success=True, message="Signed out")
     else:
-        if not hmac.compare_digest((await request.form).get("token", ""), form_token()):
+        token = (await request.form).get("token", "")
+        if not hmac.compare_digest(token.encode(), form_token().encode()):  # bytes: text would have to be ASCII
             raise Forbidden("this form is out of date: go back, reload the page and try again")
         response = redirect("/login", 303)  # type: ignore[assignment]
     await cookies.sign_out(roci, request, response)

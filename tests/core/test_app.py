@@ -247,6 +247,15 @@ async def test_pages_load_nothing_from_elsewhere(client: Client):
     assert "default-src 'self'" in (await client.get("/house")).headers["Content-Security-Policy"]
 
 
+async def test_a_host_that_is_no_name_is_answered_all_the_same(client: Client):
+    response = await client.get("/house", headers={"Host": "x" * 300})
+    assert response.status_code == 400 and "the Host header is not a name" in str(await said(response))
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with client.websocket("/api/t1/lids", headers={"Host": "x" * 300}) as socket:
+            await socket.receive()
+    assert refused.value.response.status_code == 400
+
+
 async def test_a_double_slash_leads_nowhere(client: Client):
     response = await client.get("/api//t1/jars/3", headers=KEY)
     assert response.status_code == 404 and "Location" not in response.headers

@@ -65,14 +65,33 @@ async def test_who_guesses_has_to_wait(anonymous: Client) -> None:
     assert answer.status_code == 429 and int(answer.headers["Retry-After"]) >= 1
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+@pytest.mark.parametrize(
+    "target", ["http://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example", "http://["]
+)
+async def test_signing_in_leads_nowhere_else(anonymous: Client, target: str) -> None:
+    page = await anonymous.get("/login", query_string={"next": target})
+    assert page.status_code == 200 and 'name="next" value="/"' in await page.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
 async def test_no_other_site_signs_anybody_in(anonymous: Client, headers: dict[str, str]) -> None:
     assert (await anonymous.post("/login", form=GOOD, headers=headers)).status_code == 403
 
 
 async def test_signing_out_by_a_form_takes_its_token(client: Client) -> None:
     assert (await client.get("/logout")).status_code == 200
-    assert (await client.post("/logout", form={"token": "forged"})).status_code == 403
+    for forged in ("", "forged", "é"):
+        assert (await client.post("/logout", form={"token": forged})).status_code == 403
     assert await sees_agents(client) == 200
     page = await (await client.get("/logout")).get_data(as_text=True)
     found = re.search(r'name="token" value="(\w+)"', page)
