@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
@@ -156,6 +157,12 @@ def finish(operation_id: str, outcome: Outcome) -> Operation | None:
         )
     )
     return operation
+
+
+def prune(before: datetime.datetime) -> int:
+    """Forget operations that ended before; how many they were."""
+    gone = Operation.delete().where(Operation.finished_at < before, Operation.status.not_in(UNFINISHED))
+    return int(gone.execute())
 
 
 @hookimpl

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Mapping
 from typing import ClassVar
 
 import msgspec
 
-from roci import Backend, Conflict, Invalid, NotReady, OperationKind, Outcome, Roci, Sensitive, Spec, hookimpl
+from roci import (
+    Backend,
+    Conflict,
+    Invalid,
+    NotReady,
+    OperationKind,
+    Outcome,
+    Roci,
+    Sensitive,
+    Spec,
+    Task,
+    hookimpl,
+    now,
+)
 
 from ..agent import wire
 from ..agent.hub import Hub
@@ -32,11 +46,12 @@ Sending = tuple[Operation, wire.Message]  # an operation that is begun, and the 
 
 
 class Operations(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Time limits, in seconds."""
+    """Time limits, in seconds, and how long the history lasts."""
 
     section: ClassVar[str] = "operations"
     deploy_timeout: int = 600
     timeout: int = 120  # stop, start, delete
+    keep_days: int = 90  # how long operations and their output are kept; 0: for ever
 
 
 def check_secrets(secrets: Secrets) -> None:
@@ -248,6 +263,15 @@ def _settle_delete(operation: Operation, outcome: Outcome) -> None:
 @hookimpl
 def register_settings() -> type[Operations]:
     return Operations
+
+
+@hookimpl
+def register_tasks(roci: Roci) -> list[Task]:
+    async def prune() -> None:
+        if days := roci.section(Operations).keep_days:
+            await roci.write(operations.prune, now() - datetime.timedelta(days=days))
+
+    return [Task("forget old operations", 3600, prune)]
 
 
 @hookimpl

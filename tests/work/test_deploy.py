@@ -572,6 +572,18 @@ async def test_secrets_have_a_number(roci: Roci, agent: ScriptedAgent, a1: Appli
         await deploy.deploy(roci, a1.id, agent.agent_id, {f"S{number}": Sensitive("x") for number in range(101)})
 
 
+async def test_old_operations_are_forgotten_and_those_under_way_are_not(
+    roci: Roci, agent: ScriptedAgent, a1: Application
+) -> None:
+    old = await deployed(roci, a1, agent)
+    running = await deploy.stop(roci, a1.id)
+    assert await roci.write(operations.prune, now() - datetime.timedelta(days=1)) == 0
+    assert await roci.write(operations.prune, now() + datetime.timedelta(days=1)) == 1
+    with pytest.raises(NotFound):
+        await roci.read(operations.get, old.id)
+    assert (await roci.read(operations.get, running.id)).status == "running"
+
+
 @pytest.mark.parametrize("jump", [-86400, 86400])
 async def test_a_clock_that_jumped_leaves_an_operation_its_time_and_no_more(
     roci: Roci, agent: ScriptedAgent, a1: Application, jump: int
