@@ -55,7 +55,6 @@ async def serve(roci: Roci, say: Callable[[str], None]) -> None:
             gc.collect()
             gc.freeze()  # what lives from the start is not looked at again: pauses stay short
             await _first(stop.wait(), server)
-            threading.Thread(target=_last_resort, name="last-resort", daemon=True).start()
             log.info("stopping")
             await _drain(roci, app.extensions["handling"])
 
@@ -134,8 +133,9 @@ async def _drain(roci: Roci, handling: set[asyncio.Task[Any]]) -> None:
             await asyncio.wait(late, timeout=1)
 
 
-def _last_resort() -> None:
-    """A thread, since what hangs may be the loop."""
+def _last_resort(begun: threading.Event) -> None:
+    """A thread, since what hangs may be the loop; started early, since a signal may not start one."""
+    begun.wait()
     threading.Event().wait(LAST_RESORT)
     log.critical("stopping takes too long: giving up")
     logging.shutdown()
@@ -144,22 +144,26 @@ def _last_resort() -> None:
 
 @contextlib.contextmanager
 def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """The first signal asks for an orderly end; a second ends the process where it stands."""
-    loop, both = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+    """The first signal asks for an orderly end; a second ends the process where it stands.
 
-    def first() -> None:
-        stop.set()
+    Not the loop's own signal handlers: those wait for a loop that may hang.
+    """
+    loop, both, begun = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT), threading.Event()
+    threading.Thread(target=_last_resort, args=[begun], name="last-resort", daemon=True).start()
+
+    def first(number: int, frame: object) -> None:
         for each in both:
-            loop.remove_signal_handler(each)
             signal.signal(each, signal.SIG_DFL)
+        begun.set()
+        loop.call_soon_threadsafe(stop.set)
 
-    for each in both:
-        loop.add_signal_handler(each, first)
+    before = {each: signal.signal(each, first) for each in both}
     try:
         yield
     finally:
-        for each in both:
-            loop.remove_signal_handler(each)
+        if not begun.is_set():
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
 
 # --- addresses ---------------------------------------------------------------
