@@ -37,7 +37,8 @@ async def show(id: str) -> Any:
     """Get an operation, with its output so far."""
     run = roci.part(Operator).run(uuid(id))  # before the row is read: it may end in between
     operation = await roci.read(operations.get, uuid(id))
-    return shapes.operation(operation, run.so_far if run and not run.ended else None)
+    is_running = operation.status == "running"  # its row tells first
+    return shapes.operation(operation, run.so_far if run and is_running else None)
 
 
 @routes.get("/<id>/output")
