@@ -11,12 +11,12 @@ from roci import Actor, Event, Roci
 from ..domain.credentials import LoggedOut, Proven, TokenRevoked, digest
 from ..domain.principals import PrincipalEvent
 
-AGE = 2.0  # seconds: what another process does to the database is seen within them
-MOST = 4096
-
 
 class Recall:
     """Actors by the digest of their credential. Emptied when any principal or credential changes here."""
+
+    age = 2.0  # seconds: what another process does to the database is seen within them
+    most = 4096
 
     def __init__(self, roci: Roci, verify: Callable[[str], Proven | None], touch: Callable[[str], None]) -> None:
         self._roci = roci
@@ -31,7 +31,7 @@ class Recall:
         known = self._known.get(key)
         if known and clock() < known[0]:
             return known[1]
-        generation, until = self._generation, clock() + AGE
+        generation, until = self._generation, clock() + self.age
         proven = await self._roci.read(self._verify, secret)
         if proven is None:
             self._known.pop(key, None)
@@ -39,7 +39,7 @@ class Recall:
         if generation == self._generation:  # else it may have ended while it was being read
             self._known[key] = (until, proven.actor)
             self._known.move_to_end(key)
-            if len(self._known) > MOST:
+            if len(self._known) > self.most:
                 self._known.popitem(last=False)
         if proven.stale:
             self._roci.spawn(self._touched(proven.id), "noting a credential's use")

@@ -249,7 +249,7 @@ async def test_pages_load_nothing_from_elsewhere(client: Client):
 
 async def test_a_host_that_is_no_name_is_answered_all_the_same(client: Client):
     response = await client.get("/house", headers={"Host": "x" * 300})
-    assert response.status_code == 400 and "the Host header is not a name" in str(await said(response))
+    assert response.status_code == 400
     with pytest.raises(WebsocketResponseError) as refused:
         async with client.websocket("/api/t1/lids", headers={"Host": "x" * 300}) as socket:
             await socket.receive()

@@ -1,0 +1,180 @@
+"""Tokens, logins and the link of the first start, as the tables have them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from roci import Conflict, Invalid, NotFound, Sensitive, now, outbox
+from roci_plugins.core.store import Store
+from roci_plugins.domain import credentials, principals
+from roci_plugins.domain.credentials import Login, SetupLink, Token
+from roci_plugins.domain.principals import NewPrincipal, Principal
+
+HASH = Sensitive("a hash")
+
+
+@pytest.fixture(autouse=True)
+def transaction(tmp_path: Path) -> Iterator[None]:
+    store = Store(tmp_path / "roci.db", lambda events: None)
+    store.prepare([*principals.register_models(), *credentials.register_models()], [])
+    with store.transaction():
+        yield
+    store.close()
+
+
+@pytest.fixture
+def ann() -> Principal:
+    return principals.add(NewPrincipal("ann", password_hash=HASH, administrator=True))
+
+
+def ago(**span: float) -> datetime.datetime:
+    return now() - datetime.timedelta(**span)
+
+
+def test_a_token_proves_its_principal_and_only_its_digest_is_kept(ann: Principal):
+    row, secret = credentials.issue(ann.id, "laptop")
+    assert secret.startswith("roci_") and len(secret) >= 48
+    proven = credentials.verify_token(secret)
+    assert proven and (proven.id, proven.actor.name, proven.actor.via) == (row.id, "ann", "token")
+    assert Token.get().digest != secret and secret not in repr(outbox.get())
+    assert repr(secret) == "[hidden]"
+
+
+def test_scopes_come_with_the_actor_and_none_is_none(ann: Principal):
+    def scopes(*given: list[str] | None) -> frozenset[str] | None:
+        _, secret = credentials.issue(ann.id, f"t{given}", *given)
+        proven = credentials.verify_token(secret)
+        assert proven
+        return proven.actor.scopes
+
+    assert scopes() is None
+    assert scopes(["hosts.read"]) == {"hosts.read"}
+    assert scopes([]) == frozenset()  # may nothing, rather than everything
+
+
+def test_two_valid_tokens_of_one_name_are_a_conflict_until_one_is_revoked(ann: Principal):
+    row, _ = credentials.issue(ann.id, "laptop")
+    with pytest.raises(Conflict, match="ann has a token named 'laptop' already"):
+        credentials.issue(ann.id, "laptop")
+    credentials.revoke(row.id)
+    credentials.issue(ann.id, "laptop")
+    assert len(credentials.tokens(ann.id)) == 2
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 101])
+def test_a_token_has_a_name(ann: Principal, name: str):
+    with pytest.raises(Invalid, match=r"^name: "):
+        credentials.issue(ann.id, name)
+
+
+def test_a_token_cannot_expire_before_it_is_made(ann: Principal):
+    with pytest.raises(Invalid, match=r"^expires: "):
+        credentials.issue(ann.id, "laptop", None, ago(seconds=1))
+
+
+def test_a_token_that_expired_proves_nothing(ann: Principal):
+    _, secret = credentials.issue(ann.id, "laptop", None, now() + datetime.timedelta(days=1))
+    assert credentials.verify_token(secret)
+    Token.update(expires_at=ago(seconds=1)).execute()
+    assert credentials.verify_token(secret) is None
+
+
+def test_revoking_twice_is_the_same_as_once_and_what_is_not_there_is_not_found(ann: Principal):
+    row, secret = credentials.issue(ann.id, "laptop")
+    credentials.revoke(row.id)
+    credentials.revoke(row.id)
+    assert credentials.verify_token(secret) is None
+    assert [type(event).__name__ for event in outbox.get()].count("TokenRevoked") == 1
+    with pytest.raises(NotFound):
+        credentials.revoke("nothing")
+
+
+def test_last_used_is_written_at_most_once_a_minute(ann: Principal):
+    row, secret = credentials.issue(ann.id, "laptop")
+    for last, stale in ((None, True), (ago(seconds=30), False), (ago(seconds=90), True)):
+        Token.update(last_used_at=last).execute()
+        proven = credentials.verify_token(secret)
+        assert proven and proven.stale is stale
+    credentials.touch_token(row.id)
+    proven = credentials.verify_token(secret)
+    assert proven and not proven.stale
+
+
+# --- logins ------------------------------------------------------------------
+
+
+def test_a_login_lasts_twelve_hours_from_when_it_was_last_seen(ann: Principal):
+    secret = credentials.log_in(ann)
+    Login.update(expires_at=now() + datetime.timedelta(seconds=5), last_seen_at=ago(hours=11.9)).execute()
+    proven = credentials.verify_login(secret)
+    assert proven and proven.stale
+    credentials.touch_login(proven.id)
+    left = Login.get().expires_at - now()
+    assert datetime.timedelta(hours=11.9) < left <= datetime.timedelta(hours=12)
+
+
+def test_a_login_that_is_over_proves_nothing_and_is_forgotten(ann: Principal):
+    secret, other = credentials.log_in(ann), credentials.log_in(ann)
+    Login.update(expires_at=ago(seconds=1)).where(Login.digest == credentials.digest(secret)).execute()
+    assert credentials.verify_login(secret) is None
+    credentials.forget_expired()
+    assert Login.select().count() == 1 and credentials.verify_login(other)
+
+
+def test_signing_out_ends_one_login_and_is_harmless_without_one(ann: Principal):
+    secret, other = credentials.log_in(ann), credentials.log_in(ann)
+    credentials.log_out(secret)
+    credentials.log_out(secret)
+    credentials.log_out("nothing")
+    assert credentials.verify_login(secret) is None and credentials.verify_login(other)
+
+
+def test_a_new_password_ends_the_logins_from_before_and_no_token(ann: Principal):
+    login, (_, token) = credentials.log_in(ann), credentials.issue(ann.id, "laptop")
+    principals.set_password(ann.id, HASH)
+    assert credentials.verify_login(login) is None and credentials.verify_token(token)
+    assert credentials.verify_login(credentials.log_in(principals.get(ann.id)))
+
+
+def test_a_disabled_principal_proves_nothing_until_enabled(ann: Principal):
+    principals.add(NewPrincipal("bob", administrator=True))
+    login, (_, token) = credentials.log_in(ann), credentials.issue(ann.id, "laptop")
+    principals.disable(ann.id)
+    assert credentials.verify_login(login) is None and credentials.verify_token(token) is None
+    principals.enable(ann.id)
+    assert credentials.verify_login(login) and credentials.verify_token(token)
+
+
+def test_a_token_is_no_login_and_a_login_no_token(ann: Principal):
+    login, (_, token) = credentials.log_in(ann), credentials.issue(ann.id, "laptop")
+    assert credentials.verify_login(token) is None and credentials.verify_token(login) is None
+
+
+# --- the first start ---------------------------------------------------------
+
+
+def test_the_setup_link_makes_one_administrator_once():
+    secret = credentials.make_setup_link()
+    credentials.check_setup_link(secret)
+    made = credentials.use_setup_link(secret, "ann", "ann@example.org", HASH)
+    assert made.administrator and made.email == "ann@example.org"
+    for act in (credentials.check_setup_link, lambda link: credentials.use_setup_link(link, "eve", "", HASH)):
+        with pytest.raises(NotFound):
+            act(secret)
+
+
+def test_a_new_setup_link_replaces_the_old_one():
+    old = credentials.make_setup_link()
+    credentials.check_setup_link(credentials.make_setup_link())
+    assert SetupLink.select().count() == 1
+    with pytest.raises(NotFound):
+        credentials.check_setup_link(old)
+
+
+def test_with_an_administrator_a_setup_link_is_good_for_nothing(ann: Principal):
+    with pytest.raises(NotFound):
+        credentials.use_setup_link(credentials.make_setup_link(), "eve", "", HASH)

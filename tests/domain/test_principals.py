@@ -1,0 +1,117 @@
+"""Who exists, and that somebody can always sign in and mend things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from roci import Conflict, Invalid, NotFound, Sensitive, outbox
+from roci_plugins.core.store import Store
+from roci_plugins.domain import access, credentials, principals
+from roci_plugins.domain.principals import NewPrincipal, Principal
+
+
+@pytest.fixture(autouse=True)
+def transaction(tmp_path: Path) -> Iterator[None]:
+    store = Store(tmp_path / "roci.db", lambda events: None)
+    store.prepare([*principals.register_models(), *credentials.register_models()], [])
+    with store.transaction():
+        yield
+    store.close()
+
+
+def person(name: str, administrator: bool = False) -> Principal:
+    return principals.add(NewPrincipal(name, administrator=administrator))
+
+
+def test_whoever_was_added_is_found_whatever_the_case_of_the_name():
+    added = person("Ann")
+    assert principals.by_name("ann").id == principals.find("ANN").id == added.id
+    assert principals.find("bob") is None
+    with pytest.raises(NotFound, match="there is nobody named 'bob'"):
+        principals.by_name("bob")
+
+
+def test_a_second_principal_of_the_same_name_is_a_conflict():
+    principals.add(NewPrincipal("ci", kind="service"))
+    with pytest.raises(Conflict, match="there is a service named 'CI' already"):
+        person("CI")
+
+
+@pytest.mark.parametrize("name", ["", " ann", "-ann", "an n", "a/b", "ann\n", "änn", "a" * 101, "a\x00"])
+def test_a_name_is_plain(name: str):
+    with pytest.raises(Invalid, match=r"^name: "):
+        person(name)
+
+
+@pytest.mark.parametrize("name", ["a", "ann@example.org", "ann+ci", "A.b_c-9"])
+def test_an_address_can_be_a_name(name: str):
+    assert person(name).name == name
+
+
+def test_a_kind_is_one_of_those_there_are():
+    with pytest.raises(Invalid, match=r"^kind: ghost is none of person, "):
+        principals.add(NewPrincipal("casper", kind="ghost"))
+
+
+def test_the_last_enabled_administrator_cannot_go():
+    ann = person("ann", administrator=True)
+    principals.add(NewPrincipal("robot", kind="service", administrator=True))
+    disabled = person("bob", administrator=True)
+    principals.disable(disabled.id)
+    for go in (principals.remove, principals.disable, lambda id: principals.change(id, administrator=False)):
+        with pytest.raises(Conflict, match="ann is the last enabled administrator"):
+            go(ann.id)
+    principals.enable(disabled.id)
+    principals.remove(ann.id)
+    assert principals.has_administrator()
+
+
+def test_a_service_is_no_administrator_who_could_sign_in():
+    principals.add(NewPrincipal("robot", kind="service", administrator=True))
+    assert not principals.has_administrator()
+
+
+def test_a_change_tells_what_changed_and_nothing_when_nothing_did():
+    ann = person("ann")
+    principals.change(ann.id, email="ann@example.org", display_name="")
+    assert principals.get(ann.id).email == "ann@example.org"
+    principals.change(ann.id, email="ann@example.org")
+    changes = [event.changed for event in outbox.get() if isinstance(event, principals.PrincipalChanged)]
+    assert changes == [("email",)]
+
+
+def test_disabling_twice_is_the_same_as_once():
+    ann = person("ann")
+    principals.disable(ann.id)
+    principals.disable(ann.id)
+    assert len([event for event in outbox.get() if isinstance(event, principals.PrincipalDisabled)]) == 1
+
+
+def test_what_is_not_there_is_not_found():
+    for act in (principals.get, principals.remove, principals.disable, principals.enable):
+        with pytest.raises(NotFound):
+            act("nobody")
+    with pytest.raises(NotFound):
+        principals.set_password("nobody", Sensitive("hash"))
+
+
+def test_whoever_is_removed_takes_the_credentials_along():
+    ann = person("ann")
+    _, secret = credentials.issue(ann.id, "laptop")
+    cookie = credentials.log_in(ann)
+    principals.remove(ann.id)
+    assert credentials.verify_token(secret) is None and credentials.verify_login(cookie) is None
+    assert credentials.tokens() == []
+
+
+def test_administrators_may_everything_and_others_nothing_yet():
+    assert access.actor(person("ann", administrator=True)).rights == {"*"}
+    assert access.actor(person("bob")).rights == frozenset()
+
+
+def test_patterns_cover_permissions_whole_and_with_regard_to_case():
+    assert access.covers(["hosts.*"], "hosts.read") and access.covers(["*"], "hosts.read")
+    assert not any(access.covers([pattern], "hosts.read") for pattern in ("hosts", "Hosts.*", "host.*", "*.write", ""))
