@@ -22,6 +22,12 @@ def normalise(text: str | None) -> str | None:
     return None if address is None else str(address)
 
 
+def is_trusted(peer: str | None, trusted_proxies: Sequence[str]) -> bool:
+    """Whether a connection comes from a proxy whose headers are believed."""
+    address = _read(peer)
+    return address is not None and any(address in ipaddress.ip_network(text, strict=False) for text in trusted_proxies)
+
+
 def effective_ip(peer: str, declared: str | None, forwarded_for: str | None, trusted_proxies: Sequence[str]) -> str:
     """The address that policies see, as normalised text (a peer that has no address stays as it is).
 

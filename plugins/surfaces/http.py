@@ -22,7 +22,7 @@ from werkzeug.local import LocalProxy
 
 from roci import Actor, Forbidden, Invalid, Malformed, Roci, TooLarge, Unauthenticated, current_actor
 
-from ..agent.address import effective_ip
+from ..agent.address import effective_ip, is_trusted
 from ..core.app import identify
 
 roci: Roci = LocalProxy(lambda: current_app.extensions["roci"])  # type: ignore[assignment]
@@ -136,7 +136,17 @@ def own_names() -> set[str]:
 def base_url() -> str:
     """The address that links are made with."""
     public_url = roci.settings.public_url
-    return public_url.rstrip("/") if public_url else f"{request.scheme}://{request.host}"
+    return public_url.rstrip("/") if public_url else f"{_scheme()}://{request.host}"
+
+
+def _scheme() -> str:
+    """What the client speaks: to us, or to a trusted proxy that says so."""
+    said = request.headers.get("X-Forwarded-Proto", "")
+    return (
+        said
+        if said in ("http", "https") and is_trusted(request.remote_addr, roci.settings.trusted_proxies)
+        else request.scheme
+    )
 
 
 def client_address() -> str:
