@@ -263,7 +263,7 @@ class Operator:
             if len(self._ended) > REMEMBERED:
                 self._ended.popitem(last=False)
             run.add(run.masker.flush())
-            run.end(ended or await self._roci.read(operations.get, operation_id))
+            run.end(ended if ended else await self._roci.read(operations.get, operation_id))
 
     def _record(self, operation_id: str, outcome: Outcome) -> Operation | None:
         operation = operations.finish(operation_id, outcome)

@@ -60,10 +60,6 @@ class _Deploys:
         """Seconds of `docker compose up -d`."""
         return self._run("up", "-d", "--remove-orphans")
 
-    def config(self) -> float:
-        """Seconds of `docker compose config -q`, with which the agent looks the file over first."""
-        return self._run("config", "-q")
-
     def _run(self, *words: str) -> float:
         began = time.perf_counter()
         argv = [*self._compose, *self._file, "-p", self._names["bare"], *words]
@@ -91,18 +87,15 @@ def _figures(bench: _Deploys, rounds: int) -> Iterator[Figure]:
         ms(bare_first),
         f"{(first - bare_first) * 1000:+.0f} ms",
     )
-    turns = [(bench.up(), bench.config(), bench.roci()) for _ in range(rounds)]
-    up, config, through = (median(each) for each in zip(*turns, strict=True))
+    turns = [(bench.up(), bench.roci()) for _ in range(rounds)]
+    up, through = (median(each) for each in zip(*turns, strict=True))
     yield Figure(
         f"a deploy of one unchanged service, {AGENTS} other agents beating, against docker compose up -d",
         ms(through),
         ms(up),
         f"{through / up:.2f} x",
     )
-    yield Figure(
-        "the agent's look at the file first, docker compose config -q", ms(config), ms(up), f"{config / up:.0%}"
-    )
-    own = [total - alone - look for alone, look, total in turns]
-    yield Figure("a deploy beyond both Compose commands: median", ms(median(own)), ms(up), f"{median(own) / up:.0%}")
+    own = [total - alone for alone, total in turns]
+    yield Figure("what a deploy takes beyond that: median", ms(median(own)), ms(up), f"{median(own) / up:.0%}")
     worst = percentile(own, 95)
     yield Figure("the same, p95", ms(worst), **at_most(worst * 1000, 10, "ms"))
