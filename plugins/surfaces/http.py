@@ -136,10 +136,10 @@ def own_names() -> set[str]:
 def base_url() -> str:
     """The address that links are made with."""
     public_url = roci.settings.public_url
-    return public_url.rstrip("/") if public_url else f"{_scheme()}://{request.host}"
+    return public_url.rstrip("/") if public_url else f"{scheme()}://{request.host}"
 
 
-def _scheme() -> str:
+def scheme() -> str:
     """What the client speaks: to us, or to a trusted proxy that says so."""
     said = request.headers.get("X-Forwarded-Proto", "")
     return (

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from html import escape
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 from quart import Blueprint, Response, jsonify, redirect, render_template, request
@@ -17,7 +18,7 @@ from ..auth import cookies
 from ..auth.passwords import Passwords
 from ..core.app import identify
 from ..domain import credentials
-from ..surfaces.http import base_url, check_origin, client_address, public, read_body, roci
+from ..surfaces.http import base_url, check_origin, client_address, public, read_body, roci, scheme
 from .install import install_line
 
 routes = Blueprint("pages", __name__)
@@ -49,7 +50,12 @@ def form_token() -> str:
 
 
 def is_https() -> bool:
-    return base_url().startswith("https:")
+    """Whether the browser speaks https, as far as can be known: on plain http it would drop a Secure cookie.
+
+    A proxy that says nothing is believed to do https for the name in `public_url`, and for that name only.
+    """
+    public_url = urlsplit(roci.settings.public_url or "")
+    return scheme() == "https" or (public_url.scheme == "https" and public_url.netloc == request.host)
 
 
 def _local_path(path: str | None) -> str:

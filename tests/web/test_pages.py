@@ -145,7 +145,10 @@ async def test_the_style_sheet_is_served_from_here(anonymous: Client) -> None:
     assert (await anonymous.get("/static/../__init__.py")).status_code == 404
 
 
-async def test_a_cookie_is_secure_where_the_address_is(app: Quart, roci: Roci, ann: Any) -> None:
+async def test_a_cookie_is_secure_for_the_public_name_and_not_for_a_plain_one(app: Quart, roci: Roci, ann: Any) -> None:
     roci.settings.public_url = "https://roci.example.org"
     client = app.test_client()
-    assert "Secure" in (await client.post("/login", json=GOOD)).headers["Set-Cookie"]
+    public = await client.post("/login", json=GOOD, headers={"Host": "roci.example.org"})
+    assert "Secure" in public.headers["Set-Cookie"]
+    lan = await client.post("/login", json=GOOD, headers={"Host": "192.168.1.5:8080"})
+    assert "Secure" not in lan.headers["Set-Cookie"]
