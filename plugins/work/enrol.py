@@ -6,23 +6,41 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 
-from roci import Actor, Candidate, Event, FactSource, Invalid, Malformed, Matcher, Roci, current_actor, hookimpl, now
+from roci import (
+    Actor,
+    Candidate,
+    Event,
+    FactSource,
+    Invalid,
+    Malformed,
+    Matcher,
+    Roci,
+    TooMany,
+    current_actor,
+    hookimpl,
+    now,
+)
 
 from ..agent import wire
 from ..agent.address import effective_ip, normalise
 from ..agent.hub import Hub
 from ..agent.link import Channel
+from ..core.settings import is_loopback
 from ..domain import enrolment, hosts, policies
 from ..domain.policies import Decision, Policy, PolicyAdded, PolicyChanged, PolicyRemoved, Rule
 from .whole import whole
 
 log = logging.getLogger("roci.enrol")
 GATHERING = 4.0  # seconds for all facts; a source has its own, shorter limit
+KNOCKS, MINUTE = 60, 60.0  # of unknown agents, from one address, in so many seconds
+ADDRESSES = 10_000  # that are remembered
 AGENT = Actor("agent", "an agent", "agent")
 
 
@@ -35,6 +53,27 @@ class Knock:
     decision: Decision | None
 
 
+class Pace:
+    """How often an address may knock with agents that nobody knows: each costs lookups and rows."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._knocks: OrderedDict[str, tuple[float, int]] = OrderedDict()  # when its minute began, how many since
+
+    def check(self, peer: str) -> None:
+        """Raises TooMany. Whoever is on this machine may knock as it likes."""
+        if is_loopback(peer):
+            return
+        began, count = self._knocks.pop(peer, (self._clock(), 0))
+        if self._clock() - began >= MINUTE:
+            began, count = self._clock(), 0
+        self._knocks[peer] = began, count + 1
+        if len(self._knocks) > ADDRESSES:
+            self._knocks.popitem(last=False)
+        if count >= KNOCKS:
+            raise TooMany("too many unknown agents from this address: wait a minute", retry_after=60)
+
+
 class Doorkeeper:
     """The policies, compiled, and what they decide. Reached as `roci.part(Doorkeeper)`."""
 
@@ -42,6 +81,7 @@ class Doorkeeper:
         self._roci = roci
         self._rules: list[Rule] = []
         self._reloading = asyncio.Lock()
+        self._pace = Pace()
 
     async def reload(self) -> None:
         """Read the policies from the database again."""
@@ -98,7 +138,10 @@ class Doorkeeper:
         knock = Knock(introduction, register, None)
         credentials = register.agent_id, register.agent_token
         settled = local or await self._roci.read(enrolment.is_settled, introduction, *credentials)
-        return knock if settled else await self._judged(knock)
+        if settled:
+            return knock
+        self._pace.check(peer)
+        return await self._judged(knock)
 
     async def settle(self, knock: Knock, connected: Collection[str]) -> enrolment.Admission:
         """Find or make the record, and store the decision."""

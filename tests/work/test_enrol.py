@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from roci import SYSTEM, Conflict, Invalid, Roci, Settings, Verdict, current_actor, hookimpl
+from roci import SYSTEM, Conflict, Invalid, Roci, Settings, TooMany, Verdict, current_actor, hookimpl
 from roci_plugins.agent import wire
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import scripted_agent, until
 from roci_plugins.domain import applications, hosts, policies
 from roci_plugins.work import deploy, enrol
-from roci_plugins.work.enrol import Doorkeeper
+from roci_plugins.work.enrol import KNOCKS, Doorkeeper, Pace
 
 
 async def allow(roci: Roci, match: dict[str, Any], action: str = "approve", priority: int = 10) -> policies.Policy:
@@ -386,3 +386,32 @@ async def test_rules_in_force_are_those_in_the_table_after_many_changes_at_once(
         kept = await roci.read(policies.get, policy.id)
         decided = await roci.part(Doorkeeper).rehearse("h", "10.0.0.1")
         assert (decided.status == "approved") == kept.enabled
+
+
+def test_an_address_knocks_so_often_with_strangers_and_then_waits() -> None:
+    moment = 0.0
+    pace = Pace(clock=lambda: moment)
+    for _ in range(KNOCKS):
+        pace.check("198.51.100.7")
+    with pytest.raises(TooMany):
+        pace.check("198.51.100.7")
+    pace.check("198.51.100.8")
+    for _ in range(1000):
+        pace.check("127.0.0.1")
+    moment = 61.0
+    pace.check("198.51.100.7")
+
+
+async def test_who_knocks_too_often_is_told_to_come_later_and_known_hosts_are_not(roci: Roci) -> None:
+    await allow(roci, {"type": "any"})
+    async with scripted_agent(roci, peer="198.51.100.7") as agent:
+        await agent.register("known")
+    for number in range(KNOCKS - 1):
+        async with scripted_agent(roci, peer="198.51.100.7") as stranger:
+            await stranger.register(f"s{number}")
+    async with scripted_agent(roci, peer="198.51.100.7") as stranger:
+        await stranger.say("register", hostname="one too many")
+        assert await stranger.closed() == wire.TRY_LATER
+    async with scripted_agent(roci, peer="198.51.100.7") as back:
+        answer = await back.register("known", agent_id=agent.agent_id, agent_token=agent.agent_token)
+        assert answer["agent_id"] == agent.agent_id
