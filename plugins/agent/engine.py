@@ -161,7 +161,7 @@ class Engine:
 
         if isinstance(error, docker.errors.APIError):
             return Refused(str(error.explanation or error), status=error.status_code)
-        if isinstance(error, requests.Timeout):
+        if _is_caused_by(error, (requests.Timeout, TimeoutError)):
             return self._silent()
         if isinstance(error, (docker.errors.DockerException, requests.RequestException, OSError)):
             return Unavailable(_socket_problem(self.address) or f"no Docker engine answers at {self.address}: {START}")
@@ -171,6 +171,15 @@ class Engine:
         return Unavailable(
             f"the Docker engine at {self.address} does not answer: restart it with `sudo systemctl restart docker`"
         )
+
+
+def _is_caused_by(error: BaseException | None, kinds: tuple[type[BaseException], ...]) -> bool:
+    """docker's library wraps what happens while it asks for the engine's version."""
+    while error is not None:
+        if isinstance(error, kinds) or any(isinstance(each, kinds) for each in error.args):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _socket_problem(address: str) -> str | None:

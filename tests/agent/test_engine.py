@@ -114,6 +114,13 @@ async def test_a_silent_engine_is_unavailable_in_time_and_holds_few_threads(fake
     assert sum(thread.name == "docker" for thread in threading.enumerate()) <= THREADS
 
 
+async def test_an_engine_that_is_silent_at_the_first_question_is_called_silent(fake: FakeEngine) -> None:
+    fake.silent = True
+    engine = Engine(fake.address, limit=0.3)
+    with pytest.raises(Unavailable, match="does not answer"):  # the library's own time runs out, and it wraps that
+        await engine.call(lambda api: api.version(), limit=5)
+
+
 async def test_an_engine_that_comes_back_is_used_again(fake: FakeEngine) -> None:
     fake.silent = True
     engine = Engine(fake.address, limit=1)
