@@ -10,7 +10,7 @@ from quart import Blueprint, request
 from ...domain import operations
 from ...domain.operations import Operation
 from ...work.operate import Operator, Run
-from ..http import needs, paging, returns, roci, uuid
+from ..http import needs, paging, returns, roci
 from ..stream import ServerSent, stream
 from . import shapes
 
@@ -35,8 +35,8 @@ async def index() -> Any:
 @returns(shapes.OperationOut)
 async def show(id: str) -> Any:
     """Get an operation, with its output so far."""
-    run = roci.part(Operator).run(uuid(id))  # before the row is read: it may end in between
-    operation = await roci.read(operations.get, uuid(id))
+    run = roci.part(Operator).run(id)  # before the row is read: it may end in between
+    operation = await roci.read(operations.get, id)
     is_running = operation.status == "running"  # its row tells first
     return shapes.operation(operation, run.so_far if run and is_running else None)
 
@@ -46,8 +46,8 @@ async def show(id: str) -> Any:
 @returns(str, media="text/event-stream")
 async def output(id: str) -> Any:
     """Follow an operation's output: events `output` ({"seq", "data"}), at last `end` with the operation."""
-    run = roci.part(Operator).run(uuid(id))  # before the row is read: it may end in between
-    operation = await roci.read(operations.get, uuid(id))
+    run = roci.part(Operator).run(id)  # before the row is read: it may end in between
+    operation = await roci.read(operations.get, id)
     after = request.headers.get("Last-Event-ID", "")
     return stream(roci, _live(run, int(after) if after.isdecimal() else -1) if run else _past(operation))
 
@@ -70,5 +70,5 @@ async def _live(run: Run, after: int) -> AsyncIterator[ServerSent]:
 @returns(shapes.Done)
 async def cancel(id: str) -> Any:
     """Ask the agent to stop an operation that is under way."""
-    await roci.part(Operator).cancel(uuid(id))
+    await roci.part(Operator).cancel(id)
     return shapes.done("Cancel sent")
