@@ -14,7 +14,6 @@ import contextlib
 import contextvars
 import dataclasses
 import datetime
-import fcntl
 import functools
 import importlib
 import importlib.util
@@ -22,7 +21,7 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
@@ -157,6 +156,8 @@ class Actor:
     rights: frozenset[str] = frozenset()  # patterns of permissions the principal holds: "hosts.*"
     scopes: frozenset[str] | None = None  # a credential's own limit; None: none beyond the rights
     via: str = ""  # the credential: "cookie", "token", "local"
+    credential: str = ""  # its id, where it has one
+    address: str = ""  # where the request came from
 
 
 SYSTEM = Actor("system", "ROCI", "system")
@@ -353,6 +354,10 @@ class Hooks(Protocol):
     """Every hook. `register_*` is asked once at start and returns objects; `on_*` has happened."""
 
     @hookspec
+    def register_hookspecs(self) -> type:
+        """Return a class of hooks that this plugin brings, for others to implement. Asked before all else."""
+
+    @hookspec
     def register_settings(self) -> type[msgspec.Struct]:
         """Return the model of this plugin's part of the configuration; its `section` names it."""
 
@@ -417,7 +422,7 @@ class Hooks(Protocol):
         """Return a context entered when the store is open and left before it closes."""
 
     @hookspec
-    def before_commit(self, events: Sequence[Event]) -> None:
+    def before_commit(self, roci: Roci, events: Sequence[Event]) -> None:
         """These events are about to be committed; you are inside the transaction. Raise to abort it."""
 
     @hookspec
@@ -561,7 +566,7 @@ class Roci:
 
     def _before_commit(self, events: list[Event]) -> None:
         if events:
-            self.hook.before_commit(events=events)
+            self.hook.before_commit(roci=self, events=events)
 
     async def _publish(self, event: Event) -> None:
         for queue in self._subscribers:
@@ -612,7 +617,7 @@ class Roci:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Roci]:
         """Everything but the listeners: the store is migrated, the plugins live, the tasks run."""
-        with self._alone():
+        with core("store").alone(self.settings):
             flatten = core("loading").flatten
             models, migrations = flatten(self.hook.register_models()), flatten(self.hook.register_migrations())
             await asyncio.to_thread(self.store.prepare, models, migrations)
@@ -632,21 +637,6 @@ class Roci:
         for task in (running := list(self._running)):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process to a data directory: two would not know of each other's agents."""
-        self.settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self.settings.data / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise StartupError(
-                    f"another ROCI runs on {self.settings.data}: stop it, or set another data_dir"
-                ) from None
-            if (self.settings.data / ".restore" / "decided.json").exists():
-                raise StartupError("a restore was interrupted: finish it with `roci restore --finish`")
-            yield
 
 
 # --- command line ------------------------------------------------------------

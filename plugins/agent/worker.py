@@ -181,6 +181,9 @@ class Worker:
         with contextlib.suppress(wire.Closed):
             for result in self.journal.undelivered():
                 await self._deliver(connection, result)
+            if self._protocol >= wire.PROTOCOL:  # what runs is known at once, whatever the engine takes to answer
+                running, error = self.journal.running(), self._engine_error or None
+                await connection.send(wire.encode(wire.Heartbeat(engine_error=error, running_commands=running)))
             while True:
                 await connection.send(wire.encode(await self._heartbeat()))
                 self._changed.clear()

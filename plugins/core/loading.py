@@ -78,7 +78,10 @@ def _local_plugins(settings: Settings) -> list[str]:
 
 def _register(pm: pluggy.PluginManager, name: str, load: Callable[[], Any]) -> None:
     try:
-        pm.register(load(), name)
+        plugin = load()
+        if brought := getattr(plugin, "register_hookspecs", None):
+            pm.add_hookspecs(brought())
+        pm.register(plugin, name)
         pm.check_pending()
     except StartupError:
         raise

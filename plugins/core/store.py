@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import fcntl
 import functools
 import logging
 import sqlite3
@@ -15,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 import peewee
 
-from roci import Event, Migration, StartupError, Unavailable, now, outbox
+from roci import Event, Migration, Settings, StartupError, Unavailable, now, outbox
 
 T = TypeVar("T")
 log = logging.getLogger("roci.store")
@@ -129,6 +130,20 @@ class Store:
         self._readers.shutdown()
         self._writer.submit(self.db.close).result()
         self._writer.shutdown()
+
+
+@contextlib.contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """One process to a data directory: two would not know of each other's agents. Raises StartupError."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (settings.data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StartupError(f"another ROCI runs on {settings.data}: stop it, or set another data_dir") from None
+        if (settings.data / ".restore" / "decided.json").exists():
+            raise StartupError("a restore was interrupted: finish it with `roci restore --finish`")
+        yield
 
 
 def _is_full(error: BaseException | None) -> bool:

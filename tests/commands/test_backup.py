@@ -14,7 +14,7 @@ import pyrage
 import pytest
 from click.testing import CliRunner, Result
 
-from roci import Conflict, Invalid, NotFound, Settings, cli
+from roci import Conflict, Invalid, NotFound, Settings, cli, core
 from roci_plugins.core.store import Store
 
 ROWS = [(1, "nas"), (2, "pi")]
@@ -83,10 +83,7 @@ def test_a_recipient_file_that_names_nobody_does_not_make_a_plain_backup(config:
 
 
 async def test_a_restore_refuses_while_the_server_runs_and_a_backup_does_not(config: Path, tmp_path: Path) -> None:
-    from roci import Roci
-
-    roci = Roci(Settings(data_dir=str(tmp_path / "data"), local_agent=False))
-    with roci._alone():
+    with core("store").alone(Settings(data_dir=str(tmp_path / "data"))):
         assert run("backup", tmp_path / "roci.tar", config=config).exit_code == 0
         result = run("restore", tmp_path / "roci.tar", "--force", config=config)
     assert isinstance(result.exception, Conflict) and "stop it first" in str(result.exception)

@@ -68,10 +68,14 @@ def test_an_event_is_kept_with_who_and_when_and_how(store: Store):
         (Colour.RED, "red"),
         ({"b", "a"}, ["a", "b"]),
         (("a", 1, None, 0.5, True), ["a", 1, None, 0.5, True]),
-        (SYSTEM, {"id": "system", "name": "ROCI", "kind": "system", "rights": [], "scopes": None, "via": ""}),
+        (
+            SYSTEM,
+            {"id": "system", "name": "ROCI", "kind": "system", "rights": [], "scopes": None, "via": ""}
+            | {"credential": "", "address": ""},
+        ),
         (Path("/data"), "/data"),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_are_kept_as_plain_json_and_secrets_not_at_all(store: Store, value: Any, kept: Any):
     happen(store, JarFilled("plums", value))

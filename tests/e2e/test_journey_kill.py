@@ -136,7 +136,7 @@ def test_a_server_killed_during_a_deploy_that_goes_on_waits_for_it(
     server.start()
     agent(server.api, "box")
     seen = f"/api/v1/agents/{host['id']}/containers"
-    wait_for(lambda: get(server.api, seen)["current"], 10, "a heartbeat")
+    wait_for(lambda: get(server.api, seen)["current"], 60, "a heartbeat that lists the containers")
     assert app.status == "deploying"
     open_gate(docker_client, project)
     assert finished_once(app, operation)["status"] == "succeeded"
