@@ -188,7 +188,7 @@ class Surface:
     """A set of routes with one dialect: its own paths, shapes and error bodies.
 
     `answer` turns an error into a body (a mapping becomes JSON, text is sent as it is) and a status.
-    `claims` tells requests apart on a route that several surfaces serve; None: this surface never contends.
+    `claims(request, body)` tells requests apart on a route that several surfaces serve; None: it never contends.
     `error_body` is the type of such a body, for /openapi.json; None: this surface is not described there.
     """
 
@@ -196,7 +196,7 @@ class Surface:
     prefix: str
     blueprint: Blueprint
     answer: Callable[[RociError], Answer]
-    claims: Callable[[Request], bool] | None = None
+    claims: Callable[[Request, bytes], bool] | None = None
     error_body: Any = None
 
 

@@ -33,6 +33,7 @@ HEADERS = {
     # Not no-referrer: with it browsers send `Origin: null` with our own forms.
     "Referrer-Policy": "same-origin",
 }
+CONTESTED_BY = ("Authorization", "Cookie", "Accept")  # what decides whose a contested request is, but for its body
 PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
@@ -89,6 +90,9 @@ async def _note_task() -> None:
 async def _protect(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if "surface" in g:
+        response.vary.update(CONTESTED_BY)
+        response.headers["X-ROCI-Dialect"] = g.surface
     if response.mimetype == "text/html":
         response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
     return response
@@ -136,18 +140,20 @@ def _share(app: Quart, roci: Roci, endpoint: str, owners: dict[str, str]) -> Non
     views = {name: app.view_functions[owner] for name, owner in owners.items()}
 
     async def contested(**args: Any) -> Any:
-        g.surface = _claimant(roci, list(views)) or next(iter(views))
+        first, *_ = views
+        g.surface = _claimant(roci, list(views)) or first  # who answers when the body cannot be read
+        g.surface = _claimant(roci, list(views), cast(bytes, await request.get_data())) or first
         return await app.ensure_async(views[g.surface])(**args)
 
     contested.__dict__.update(views[next(iter(views))].__dict__)  # what the first declares, /openapi.json shows
     app.view_functions[endpoint] = contested
 
 
-def _claimant(roci: Roci, names: list[str]) -> str | None:
+def _claimant(roci: Roci, names: list[str], body: bytes = b"") -> str | None:
     """The first of these surfaces that says the request is its own."""
     for name in names:
         claims = roci.surfaces[name].claims
-        if claims is not None and claims(request):
+        if claims is not None and claims(request, body):
             return name
     return None
 

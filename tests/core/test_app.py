@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from quart import Blueprint, Quart, websocket
+from quart import Blueprint, Quart, request, websocket
 from quart.testing.connections import WebsocketResponseError
 from quart.typing import TestClientProtocol as Client
 
@@ -56,7 +56,7 @@ class Key:
         return Actor(key, key, rights=frozenset({"*"})) if key else None
 
 
-Claims = Callable[[Any], bool] | None
+Claims = Callable[[Any, bytes], bool] | None
 
 
 class Two:
@@ -195,7 +195,7 @@ async def test_unknown_paths_are_answered_by_the_surface_that_knows_most_of_them
 
 
 async def test_an_unknown_path_that_two_know_alike_goes_to_the_one_that_claims_it(tmp_path: Path):
-    client = made(tmp_path, Two(None, lambda asked: True)).test_client()
+    client = made(tmp_path, Two(None, lambda asked, body: True)).test_client()
     assert await said(await client.get("/api/t1/elsewhere", headers=KEY)) == (404, {"second": "not_found"})
 
 
@@ -302,8 +302,8 @@ def contested(tmp_path: Path, claims: Claims, other: Claims) -> Client:
     return made(tmp_path, two).test_client()
 
 
-def wants_second(asked: Any) -> bool:
-    return asked.headers.get("X-Dialect") == "second"
+def wants_second(asked: Any, body: bytes) -> bool:
+    return asked.headers.get("X-Dialect") == "second" or body.startswith(b"second")
 
 
 async def test_the_surface_that_claims_a_contested_request_serves_it(tmp_path: Path):
@@ -316,6 +316,36 @@ async def test_errors_of_a_contested_route_are_answered_by_who_served_it(tmp_pat
     client = contested(tmp_path, None, wants_second)
     response = await client.get("/api/t1/shelf/bad", headers={"X-Dialect": "second"})
     assert await said(response) == (422, {"second": "invalid"})
+
+
+async def test_an_answer_on_a_contested_route_says_whose_it_is_and_what_decided(tmp_path: Path):
+    client = contested(tmp_path, None, wants_second)
+    for row, dialect in (("3", "first"), ("bad", "second")):
+        headers = (await client.get(f"/api/t1/shelf/{row}", headers={"X-Dialect": dialect})).headers
+        assert headers["X-ROCI-Dialect"] == dialect
+        assert headers["Vary"] == "Authorization, Cookie, Accept"
+    assert "X-ROCI-Dialect" not in (await client.get("/house")).headers
+
+
+async def test_a_contested_request_may_be_claimed_by_its_body_which_the_view_still_reads(tmp_path: Path):
+    def both(*surfaces: Blueprint) -> None:
+        for blueprint in surfaces:
+            blueprint.add_url_rule("/shelf", "shelf", reader(blueprint.name), methods=["POST"])
+
+    def reader(name: str) -> Any:
+        @public
+        async def read() -> Any:
+            return {name: (await request.get_data(cache=False, as_text=True))}
+
+        return read
+
+    two = Two(None, wants_second)
+    two.extra = both
+    client = made(tmp_path, two).test_client()
+    assert await said(await client.post("/api/t1/shelf", data=b"second to none")) == (200, {"second": "second to none"})
+    assert await said(await client.post("/api/t1/shelf", data=b"none")) == (200, {"first": "none"})
+    too_large = await client.post("/api/t1/shelf", data=b"x" * (1024 * 1024 + 1), headers={"X-Dialect": "second"})
+    assert await said(too_large) == (413, {"second": "too_large"})
 
 
 def test_two_surfaces_on_one_route_without_claims_are_refused(tmp_path: Path):

@@ -1,0 +1,75 @@
+"""Whose request is it? Several surfaces serve some paths of /api/v1; this one function tells their clients apart.
+
+Nothing here decides what anybody may do: the token is looked at unverified, only for the dialect it was made in.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from quart import Request
+
+Dialect = Literal["native", "rootcx", "chatops"]
+
+MEDIA: dict[str, Dialect] = {
+    "application/vnd.roci.v1+json": "native",
+    "application/vnd.rootcx.v1+json": "rootcx",
+    "application/vnd.chatops.v1+json": "chatops",
+}
+AUDIENCES: dict[str, Dialect] = {"rootcx": "rootcx", "chatops": "chatops"}
+SIGN_IN = "/api/v1/auth/"  # nothing native is below it
+CHATOPS_FIELDS = {"username", "refresh_token", "password_confirm", "full_name"}
+
+
+def dialect(request: Request, body: bytes = b"") -> Dialect:
+    """An explicit Accept decides, else the token, else (where people sign in) the body, else it is native."""
+    headers = request.headers
+    spoken = _accepted(headers.get("Accept", "")) or _audience(headers.get("Authorization", ""))
+    if spoken:
+        return spoken
+    if not request.path.startswith(SIGN_IN):
+        return "native"
+    return "chatops" if _is_chatops(request.mimetype, body) else "rootcx"
+
+
+def _accepted(accept: str) -> Dialect | None:
+    for part in accept.split(","):
+        media = part.partition(";")[0].strip().lower()
+        if media in MEDIA:
+            return MEDIA[media]
+    return None
+
+
+def _audience(authorization: str) -> Dialect | None:
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    said = unverified(token.strip())
+    audience = said.get("aud")
+    return AUDIENCES.get(audience) if isinstance(audience, str) else None
+
+
+def unverified(token: str) -> Mapping[str, Any]:
+    """The claims of a JWT as anybody may have written them; empty for what is none."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        said = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _is_chatops(mimetype: str, body: bytes) -> bool:
+    if mimetype == "application/x-www-form-urlencoded":
+        return True
+    try:
+        sent = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(sent, dict) and not CHATOPS_FIELDS.isdisjoint(sent)
