@@ -3,11 +3,14 @@
 # Cannot be left out: without them there is nothing to extend.
 ESSENTIAL: tuple[str, ...] = (
     "domain.events",
+    "domain.roles",
     "domain.principals",
+    "domain.access",
     "domain.credentials",
     "domain.hosts",
     "domain.policies",
     "domain.applications",
+    "domain.secrets",
     "domain.operations",
     "domain.deployments",
     "agent.hub",

@@ -1,0 +1,208 @@
+"""The keys that seal secrets, in a file beside the database: one of them is current, older ones open what they sealed.
+
+The contract with `roci secret rotate`, which may run beside the server: whoever seals does so inside the write that
+stores the result, and the file is looked at again before each sealing. Since the database takes one write at a time,
+a key can be dropped inside a write that sees no row using it. Only `domain/secrets.py` keeps sealed rows.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from roci import Roci, Sensitive, StartupError, Unavailable
+
+FILE = "secret.key"
+KEY_SIZE = 32
+NONCE_SIZE = 12
+MISSING = (
+    "{count} stored secrets cannot be read: the key file {what}. Put {path} back from a backup "
+    "(roci restore has it), or give those secrets up: roci secret forget"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sealed:
+    """An encrypted text and the key that opens it. The blob begins with its nonce."""
+
+    key_id: str
+    blob: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Keys:
+    """What the key file says. `audit` seals the audit trail; it never changes."""
+
+    current: str
+    keys: Mapping[str, bytes] = dataclasses.field(repr=False)
+    audit: bytes = dataclasses.field(repr=False)
+
+
+def key_id(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()[:12]
+
+
+class Keyring:
+    """Seals and opens. The file is made at the first use, unless the database holds secrets that need a lost one."""
+
+    def __init__(self, path: Path, database: Path) -> None:
+        self.path, self.database = path, database
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int, int] | None = None
+        self._keys: Keys | None = None
+        self._known: dict[str, bytes] = {}  # also those dropped since: somebody may hold a row from before
+
+    def seal(self, text: str, about: str) -> Sealed:
+        """Encrypt; `about` must be given again to open. Call it inside the write that stores the result."""
+        keys = self.read()
+        nonce = secrets.token_bytes(NONCE_SIZE)
+        sealed = _cipher(keys.keys[keys.current]).encrypt(nonce, text.encode(), about.encode())
+        return Sealed(keys.current, nonce + sealed)
+
+    def open(self, sealed: Sealed, about: str) -> Sensitive:
+        """Raises Unavailable where the key is gone, or the row is not what was sealed under this name."""
+        from cryptography.exceptions import InvalidTag
+
+        if sealed.key_id not in self._known:
+            self.read()
+        key = self._known.get(sealed.key_id)
+        if key is None:
+            raise Unavailable(f"the key {sealed.key_id} that sealed a secret is not in the key file")
+        blob = bytes(sealed.blob)
+        try:
+            return Sensitive(_cipher(key).decrypt(blob[:NONCE_SIZE], blob[NONCE_SIZE:], about.encode()).decode())
+        except (InvalidTag, ValueError):
+            raise Unavailable("a stored secret was damaged, or moved to another name") from None
+
+    @property
+    def audit_key(self) -> bytes:
+        """The same for as long as the installation lives."""
+        return (self._keys or self.read()).audit
+
+    def read(self) -> Keys:
+        """The file as it is now. Raises StartupError for one that cannot be trusted, Unavailable once it has gone."""
+        with self._lock:
+            try:
+                stat = self.path.stat()
+            except FileNotFoundError:
+                if self._keys is not None:
+                    raise Unavailable("the key file of the secrets has gone: put it back from a backup") from None
+                self._make()
+                stat = self.path.stat()
+            seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            if self._keys is None or seen != self._seen:
+                self._keys, self._seen = load(self.path), seen
+                self._known |= self._keys.keys
+            return self._keys
+
+    def turn(self) -> str:
+        """Make a new key the current one; the older stay until `drop`. Returns its id."""
+        self.read()
+        with _alone(self.path):
+            keys, new = load(self.path), secrets.token_bytes(KEY_SIZE)
+            _write(self.path, Keys(key_id(new), {**keys.keys, key_id(new): new}, keys.audit))
+        return key_id(new)
+
+    def keep(self, used: set[str]) -> list[str]:
+        """Drop every key but the current and the used ones, inside a write that saw which are used."""
+        self.read()
+        with _alone(self.path):
+            keys = load(self.path)
+            kept = {id: key for id, key in keys.keys.items() if id == keys.current or id in used}
+            if len(kept) < len(keys.keys):
+                _write(self.path, Keys(keys.current, kept, keys.audit))
+        return sorted(set(keys.keys) - set(kept))
+
+    def _make(self) -> None:
+        if needed := used_keys(self.database):
+            raise StartupError(MISSING.format(count=sum(needed.values()), what="is missing", path=self.path))
+        self.make()
+
+    def make(self) -> None:
+        """A new file, unless there is one: what older keys sealed is lost to it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _alone(self.path):
+            if not self.path.exists():
+                key = secrets.token_bytes(KEY_SIZE)
+                _write(self.path, Keys(key_id(key), {key_id(key): key}, secrets.token_bytes(KEY_SIZE)))
+
+
+def of(roci: Roci) -> Keyring:
+    """The keyring of a Roci, running or not."""
+    ring = roci.find(Keyring)
+    if ring is None:
+        ring = Keyring(roci.settings.data / FILE, roci.settings.database)
+        roci.provide(ring)
+    return ring
+
+
+def load(path: Path) -> Keys:
+    """Read a key file. Raises StartupError when others may read it, or it is none."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise StartupError(f"others may read {path}, which opens every secret: chmod 600 {path}")
+        raw = json.loads(path.read_bytes())
+        keys = {id: base64.b64decode(key, validate=True) for id, key in raw["keys"].items()}
+        found = Keys(raw["current"], keys, base64.b64decode(raw["audit"], validate=True))
+    except OSError as error:
+        raise StartupError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise StartupError(f"{path} is not a key file: put it back from a backup") from None
+    if found.current not in keys or any(len(key) != KEY_SIZE or key_id(key) != id for id, key in keys.items()):
+        raise StartupError(f"{path} is damaged: put it back from a backup")
+    return found
+
+
+def used_keys(database: Path) -> dict[str, int]:
+    """How many stored secrets use which key, whether or not the server runs; nothing where there is no database."""
+    if not database.exists():
+        return {}
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as db:
+        if not db.execute("select 1 from sqlite_master where name = 'secret'").fetchone():
+            return {}
+        return dict(db.execute("select key_id, count(*) from secret group by key_id").fetchall())
+
+
+def _cipher(key: bytes):  # type: ignore[no-untyped-def]  # cryptography is slow to import
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process changes the file at a time. The folder is what is locked: the file is replaced."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _write(path: Path, keys: Keys) -> None:
+    """Replace the file at once, and have it on disk before anything is sealed with it."""
+    text = {id: base64.b64encode(key).decode() for id, key in keys.keys.items()}
+    body = {"current": keys.current, "keys": text, "audit": base64.b64encode(keys.audit).decode()}
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)  # left by one that was killed
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(body, file)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
