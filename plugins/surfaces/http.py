@@ -6,6 +6,7 @@ the path, then the form of the body, whether what it is for exists (404), and it
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import uuid as uuids
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import BaseModel, ValidationError
-from quart import current_app, has_websocket_context, request, websocket
+from quart import current_app, g, has_websocket_context, request, websocket
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.local import LocalProxy
 
@@ -40,6 +41,7 @@ class Documented:
     """What a view says of itself, for /openapi.json."""
 
     access: str = ""  # "public", "signed in", or the permission
+    on: str = ""  # what the permission must hold for: a template over the path's parameters
     body: type[BaseModel] | None = None
     body_optional: bool = False
     result: Any = None
@@ -63,21 +65,37 @@ async def actor() -> Actor:
     found = await identify(roci)
     if found is None:
         raise Unauthenticated("sign in first, or send an API token")
+    if not found.address:
+        found = g.actor = dataclasses.replace(found, address=client_address())
     return found
 
 
-def needs(permission: str) -> Callable[[V], V]:
-    """Let only those with this permission through. For HTTP and websocket views alike."""
+def needs(permission: str, on: str = "") -> Callable[[V], V]:
+    """Let only those with this permission through. For HTTP and websocket views alike.
+
+    `on` is the resource it must hold for, with the path's parameters in it: "space/{name}". Nothing: the whole of ROCI.
+    """
 
     def decorate(view: V) -> V:
-        return _guarded(view, permission, lambda who: roci.may(who, permission))
+        return _guarded(view, permission, on)
 
     return decorate
 
 
+async def require(permission: str, resource: str = "") -> None:
+    """The finer check inside a `signed_in` view. Raises Forbidden."""
+    who = await actor()
+    if not roci.may(who, permission, resource):
+        raise Forbidden(_refusal(who, permission, resource), action=permission, resource=resource)
+
+
+def _refusal(who: Actor, permission: str, resource: str) -> str:
+    return f"{who.name} may not do this: it needs {permission}{f' on {resource}' if resource else ''}"
+
+
 def signed_in(view: V) -> V:
     """Let everybody through who is known; the view decides the rest."""
-    return _guarded(view, "signed in", lambda who: True)
+    return _guarded(view, "", "")
 
 
 def public(view: V) -> V:
@@ -87,13 +105,13 @@ def public(view: V) -> V:
     return view
 
 
-def _guarded(view: V, access: str, may: Callable[[Actor], bool]) -> V:
+def _guarded(view: V, permission: str, on: str) -> V:
     @functools.wraps(view)
     async def guarded(**args: Any) -> Any:
         who = await actor()
         refuse_foreign(who)
-        if not may(who):
-            raise Forbidden(f"{who.name} may not do this: it needs {access}")
+        if permission:
+            await require(permission, on.format(**args))
         if "id" in args:
             args["id"] = uuid(args["id"])
         token: Token[Actor] = current_actor.set(who)
@@ -102,8 +120,10 @@ def _guarded(view: V, access: str, may: Callable[[Actor], bool]) -> V:
         finally:
             current_actor.reset(token)
 
-    documented(guarded).access = access
-    cast(Any, guarded).access = access
+    note = documented(guarded)
+    if permission or not note.access:  # what is asked further in is the finer word
+        note.access, note.on = permission or "signed in", on
+    cast(Any, guarded).access = note.access
     return cast(V, guarded)
 
 
@@ -151,8 +171,9 @@ def scheme() -> str:
 
 def client_address() -> str:
     """Where the request comes from; proxies are believed as far as the settings say."""
-    forwarded = ", ".join(request.headers.getlist("X-Forwarded-For")) or None
-    return effective_ip(request.remote_addr or "", None, forwarded, roci.settings.trusted_proxies)
+    asked = websocket if has_websocket_context() else request
+    forwarded = ", ".join(asked.headers.getlist("X-Forwarded-For")) or None
+    return effective_ip(asked.remote_addr or "", None, forwarded, roci.settings.trusted_proxies)
 
 
 # --- what comes in ---
@@ -204,11 +225,12 @@ async def read_json(optional: bool) -> dict[str, Any]:
 
 
 def checked(model: type[M], data: Mapping[str, Any]) -> M:
-    """Raises Invalid with every field and reason."""
+    """Raises Invalid with every field and reason; pydantic's own list of them is in the details, as `errors`."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise Invalid("; ".join(_reason(each) for each in error.errors())) from None
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise Invalid("; ".join(map(_reason, found)), errors=found) from None
 
 
 def _reason(error: Any) -> str:
@@ -222,7 +244,7 @@ def uuid(text: str) -> str:
     try:
         return str(uuids.UUID(text))
     except ValueError:
-        raise Malformed(f"{text[:50]!r} is not a UUID") from None
+        raise Malformed(f"{text[:50]!r} is not a UUID", uuid=text[:50]) from None
 
 
 def paging() -> tuple[int | None, int]:
