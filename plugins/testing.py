@@ -16,7 +16,7 @@ from quart.typing import TestClientProtocol
 
 from roci import Roci, Settings, core
 
-from .domain import credentials, principals
+from .domain import access, credentials
 from .domain.principals import NewPrincipal
 
 
@@ -47,7 +47,7 @@ def anonymous(app: Quart) -> TestClientProtocol:
 @pytest_asyncio.fixture
 async def client(roci: Roci, app: Quart) -> TestClientProtocol:
     """As a browser is after signing in: it has the cookie."""
-    admin = await roci.write(principals.add, NewPrincipal("admin", administrator=True))
+    admin = await roci.write(access.add_administrator, NewPrincipal("admin"))
     cookie = await roci.write(credentials.log_in, admin)
     client = app.test_client()
     client.set_cookie("localhost", "roci_session", cookie)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from roci import Roci, hookimpl
 
 from ..core.serve import Listening
-from ..domain import credentials, principals
+from ..domain import access, credentials, principals
 from ..domain.principals import NewPrincipal
 from .passwords import Passwords
 
@@ -19,8 +19,8 @@ async def _prepare(roci: Roci) -> None:
     settings = roci.settings
     if settings.admin_password is not None:
         hashed = await roci.part(Passwords).make(settings.admin_password)
-        first = NewPrincipal("admin", email=settings.admin_email, password_hash=hashed, administrator=True)
-        await roci.write(principals.add, first)
+        first = NewPrincipal("admin", email=settings.admin_email, password_hash=hashed)
+        await roci.write(access.add_administrator, first)
     elif settings.auth == "enabled" and (listening := roci.find(Listening)):
         link = await roci.write(credentials.make_setup_link)
         address = settings.public_url or listening.urls[0]

@@ -62,11 +62,12 @@ def user() -> None:
 @config_option
 def add_user(settings: Settings, name: str, email: str, administrator: bool) -> None:
     """Add a person. The password is asked for, or read from standard input."""
-    from ..domain import principals
+    from ..domain import access, principals
 
     hashed = _ask_password()
     with _transaction(settings):
-        principals.add(principals.NewPrincipal(name, email=email, password_hash=hashed, administrator=administrator))
+        new = principals.NewPrincipal(name, email=email, password_hash=hashed)
+        (access.add_administrator if administrator else principals.add)(new)
     click.echo(f"{name} may sign in", err=True)
 
 
@@ -143,14 +144,14 @@ def create_token(
     Without --user it belongs to a service of the same name, which may do everything that --scope does not exclude:
     whoever has this shell could do so anyway.
     """
-    from ..domain import credentials, principals
+    from ..domain import access, credentials, principals
 
     with _transaction(settings):
         if owner:
             whose = principals.by_name(owner)
         else:
-            service = principals.NewPrincipal(name, kind="service", administrator=True)
-            whose = principals.find(name) or principals.add(service)
+            service = principals.NewPrincipal(name, kind="service")
+            whose = principals.find(name) or access.add_administrator(service)
         until = now() + datetime.timedelta(days=expires) if expires else None
         row, secret = credentials.issue(whose.id, name, list(scopes) or None, until)
         token_id = row.id

@@ -1,26 +1,312 @@
-"""Who may do what: the rights that a principal's actor carries. Roles and bindings will come in here."""
+"""Who may do what. Every change of roles and bindings passes here: nobody grants what they lack, and somebody stays
+who may do everything. The decision itself is made from memory, by the authorizer; this reads the tables.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
-from roci import Actor
+import peewee
 
-from .principals import Principal
+from roci import Actor, Conflict, Event, Forbidden, Migration, Permission, current_actor, hookimpl, outbox
+
+from . import principals, roles, rules
+from .principals import NewPrincipal, Principal
+from .roles import ADMIN, BASE, Binding, NewRole, Role
+from .rules import ANY, Grant, Rule
+
+FIRST_BINDING = "admin-binding"
+VOCABULARY = {
+    "principals.list": "list people and services",
+    "principals.get": "see somebody",
+    "principals.create": "add people and services",
+    "principals.update": "change, disable and enable somebody, set their password, reset their second factors",
+    "principals.delete": "remove somebody",
+    "tokens.list": "see everybody's API tokens",
+    "tokens.create": "make API tokens for others",
+    "tokens.revoke": "revoke others' API tokens",
+    "roles.list": "list roles",
+    "roles.get": "see what a role grants",
+    "roles.create": "make roles, of what one holds oneself",
+    "roles.update": "change roles, of what one holds oneself",
+    "roles.delete": "remove roles",
+    "bindings.list": "see who has which role",
+    "bindings.get": "see one binding",
+    "bindings.create": "give roles that one holds oneself",
+    "bindings.delete": "take roles back",
+    "access.explain": "ask why others may or may not do something",
+}
 
 
-def rights(principal: Principal) -> frozenset[str]:
-    """Patterns of permissions. Administrators may do everything; nobody else has been given anything yet."""
-    return frozenset({"*"}) if principal.administrator else frozenset()
-
-
-def actor(principal: Principal, scopes: Iterable[str] | None = None, via: str = "") -> Actor:
-    """The principal as it acts through a credential; `scopes` only ever narrow its rights."""
+def actor(principal: Principal, scopes: Iterable[str] | None = None, via: str = "", credential: str = "") -> Actor:
+    """The principal as it acts through a credential; `scopes` only ever narrow what it may."""
     narrowed = None if scopes is None else frozenset(scopes)
-    return Actor(principal.id, principal.name, principal.kind, rights(principal), narrowed, via)
+    return Actor(principal.id, principal.name, principal.kind, frozenset(), narrowed, via, credential)
 
 
-def covers(patterns: Iterable[str], permission: str) -> bool:
-    """Whether a permission fits one of the patterns: `hosts.*` covers `hosts.read`."""
-    return any(fnmatchcase(permission, pattern) for pattern in patterns)
+# --- what somebody holds -----------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One rule somebody has, and where it comes from: a binding, and the roles from the bound one to the rule's."""
+
+    grant: Grant
+    binding: Binding
+    role: str
+
+
+def sources(principal: Principal) -> list[Source]:
+    """All that a principal holds, with its origin."""
+    known = {row.name: row for row in roles.all_()}
+    inherits = {name: row.inherits for name, row in known.items()}
+    found = []
+    for binding in roles.bindings(principal.name):
+        for name in roles.lineage([binding.role], inherits):
+            granted = [Grant(*rule, binding.space) for rule in known[name].grants]
+            found += [Source(grant, binding, name) for grant in rules.confined(granted, principal.space)]
+    return found
+
+
+def grants(principal: Principal) -> list[Grant]:
+    return [source.grant for source in sources(principal)]
+
+
+def effective_rules(names: Iterable[str]) -> list[Rule]:
+    """What these roles grant together, inherited ones included, each rule once."""
+    known = {row.name: row for row in roles.all_()}
+    inherits = {name: row.inherits for name, row in known.items()}
+    return list(dict.fromkeys(rule for name in roles.lineage(names, inherits) for rule in known[name].grants))
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """Whether somebody may do something, and why: the rules that allow it, or what comes nearest."""
+
+    allowed: bool
+    why: str
+    because: Sequence[Source] = ()
+    nearly: Sequence[Source] = ()
+
+
+def explain(principal: Principal, action: str, resource: str = "") -> Explanation:
+    """The same decision as the authorizer's, with its reasons. A credential's scopes can narrow it further."""
+    held = sources(principal)
+    because = [source for source in held if rules.allows(source.grant, action, resource)]
+    nearly = [source for source in held if source not in because and rules.matches(source.grant.action, action)]
+    what = f"{action} on {resource}" if resource else action
+    if principal.disabled:
+        return Explanation(False, f"{principal.name} is disabled", because, nearly)
+    if because:
+        first = because[0]
+        where = f"in the space {first.binding.space}" if first.binding.space else "everywhere"
+        return Explanation(True, f"{principal.name} may {what}: the role {first.role} allows it {where}", because)
+    if nearly:
+        reach = ", ".join(sorted({_reach(source) for source in nearly}))
+        return Explanation(False, f"{principal.name} may not {what}: it is allowed only on {reach}", (), nearly)
+    if not held:
+        return Explanation(False, f"{principal.name} may not {what}: no role is bound to {principal.name}")
+    return Explanation(False, f"{principal.name} may not {what}: no role of theirs grants {action}")
+
+
+def _reach(source: Source) -> str:
+    if source.grant.space is None:
+        return source.grant.resource
+    return f"space/{source.grant.space}" if source.grant.resource == ANY else source.grant.resource
+
+
+# --- nobody grants what they lack --------------------------------------------
+
+
+def require_grantable(wanted: Iterable[Grant]) -> None:
+    """Raise Forbidden unless the current actor holds all of it, within its credential's scopes."""
+    held = _held(current_actor.get())
+    if held is None:
+        return
+    for each in wanted:
+        if not any(rules.contains(mine, each) for mine in held):
+            where = f" in {each.space}" if each.space else ""
+            raise Forbidden(
+                f"nobody grants what they lack: {each.action} on {each.resource}{where} is not yours to give"
+            )
+
+
+def _held(who: Actor) -> list[Grant] | None:
+    """What an actor may pass on; None: everything."""
+    if who.kind == "system":
+        return None
+    if who.scopes is not None and ANY not in who.scopes:
+        return [Grant(scope, ANY, None) for scope in who.scopes if _may_all(who, scope)]
+    if ANY in who.rights:
+        return None
+    principal = Principal.get_or_none(Principal.id == who.id)
+    return grants(principal) if principal is not None else [Grant(right, ANY, None) for right in who.rights]
+
+
+def _may_all(who: Actor, pattern: str) -> bool:
+    unscoped = _held(dataclasses.replace(who, scopes=None))
+    return unscoped is None or any(rules.contains(mine, Grant(pattern, ANY, None)) for mine in unscoped)
+
+
+def require_covers(principal: Principal) -> None:
+    """Raise Forbidden unless the current actor holds all that the principal holds: whoever sets a password, makes a
+    token or resets a factor could act as its owner."""
+    if current_actor.get().id != principal.id:
+        require_grantable(grants(principal))
+
+
+# --- changes -----------------------------------------------------------------
+
+
+def add_role(new: NewRole) -> Role:
+    """Raises Forbidden for rules that the current actor lacks, Conflict for a name that is taken."""
+    require_grantable(Grant(*rule, None) for rule in (*new.rules, *effective_rules(new.inherits)))
+    return roles.store(new)
+
+
+def change_role(name: str, **changes: Any) -> Role:
+    """Set description, text, rules, inherits or dialect. What it grants afterwards must be the actor's to give."""
+    row = roles.get(name)
+    if name == ADMIN and {"rules", "inherits", "text"} & changes.keys():
+        raise Conflict("the role admin always grants everything")
+    wanted: list[Rule] = [*changes.get("rules", row.grants), *effective_rules(changes.get("inherits", row.inherits))]
+    require_grantable(Grant(*rule, None) for rule in wanted)
+    changed = roles.edit(name, **changes)
+    _recount()
+    return changed
+
+
+def remove_role(name: str) -> None:
+    """Its bindings go with it. The role admin stays."""
+    if name in (ADMIN, BASE):
+        raise Conflict(f"the role {name} is built in and cannot be removed")
+    roles.drop(name)
+    _recount()
+
+
+def bind(subject: str, role: str, space: str | None = None, id: str | None = None) -> Binding:
+    """Give somebody a role, everywhere or in one space. The subject need not exist yet."""
+    require_grantable(Grant(*rule, space) for rule in effective_rules([role]))
+    row = roles.tie(subject, role, space, id)
+    _recount()
+    return row
+
+
+def unbind(id: str) -> None:
+    """Take a role back. Raises Conflict for the last administrator's."""
+    roles.release(id)
+    _recount()
+
+
+def unbind_space(space: str) -> None:
+    """A space is gone, and with it what was limited to it."""
+    roles.release_space(space)
+
+
+def confine(principal_id: str, space: str | None) -> Principal:
+    """Limit somebody to one space, or to none."""
+    if space is None:  # it may come to hold more than it does
+        bound = roles.bindings(principals.get(principal_id).name)
+        require_grantable(Grant(*rule, each.space) for each in bound for rule in effective_rules([each.role]))
+    row = principals.change(principal_id, space=space)
+    _recount()
+    return row
+
+
+def make_administrator(name: str) -> None:
+    """Give somebody the role that holds everything. Once is enough."""
+    seed()
+    if roles.find_binding(name, ADMIN, None) is None:
+        first = not roles.bindings()
+        bind(name, ADMIN, id=FIRST_BINDING if first else None)
+
+
+def add_administrator(new: NewPrincipal) -> Principal:
+    row = principals.add(new)
+    make_administrator(row.name)
+    return principals.get(row.id)
+
+
+def _recount() -> None:
+    """Somebody who may do everything must stay, able to sign in and mend things."""
+    principals.set_administrators(roles.holders_of_everything())
+
+
+# --- the book: all of it, in memory ------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Book:
+    """Roles, bindings and who is confined, as they were at one moment, ready to decide."""
+
+    rules: dict[str, tuple[Rule, ...]]  # by role, inherited ones included
+    bound: dict[str, tuple[tuple[str, str | None], ...]]  # by subject in lower case: role and space
+    spaces: dict[str, str]  # by principal id: the space it is confined to
+
+    def grants(self, who: Actor) -> tuple[Grant, ...]:
+        """What a stored principal holds."""
+        bound = self.bound.get(who.name.lower(), ())
+        found = (Grant(*rule, space) for role, space in bound for rule in self.rules.get(role, ()))
+        return tuple(rules.confined(found, self.spaces.get(who.id)))
+
+
+def book() -> Book:
+    known = {row.name: row for row in roles.all_()}
+    inherits = {name: row.inherits for name, row in known.items()}
+    lines = {name: roles.lineage([name], inherits) for name in known}
+    granted = {name: row.grants for name, row in known.items()}
+    bound: dict[str, list[tuple[str, str | None]]] = {}
+    for row in reversed(roles.bindings()):
+        bound.setdefault(row.subject.lower(), []).append((row.role, row.space))
+    return Book(
+        {name: tuple(dict.fromkeys(rule for each in line for rule in granted[each])) for name, line in lines.items()},
+        {subject: tuple(found) for subject, found in bound.items()},
+        {row.id: str(row.space) for row in Principal.select().where(Principal.space.is_null(False))},
+    )
+
+
+def edition() -> tuple[Any, ...]:
+    """Another value after any change of what a book is made from, whoever made it."""
+    tables = "role", "binding", "principal"
+    counted = [f"(select count(*) || ' ' || max(updated_at) from {table})" for table in tables]  # noqa: S608
+    sql = cast(Callable[..., Any], Role._meta.database.execute_sql)
+    return tuple(sql(f"select {', '.join(counted)}").fetchone())
+
+
+def is_about_rights(event: Event) -> bool:
+    """Whether a book from before this event is out of date."""
+    return isinstance(event, roles.RoleEvent | roles.BindingEvent | principals.PrincipalEvent)
+
+
+# --- the first start ---------------------------------------------------------
+
+
+def seed() -> None:
+    """The roles every ROCI has."""
+    roles.seed(NewRole(ADMIN, [Rule(ANY)], "Everything, everywhere", built_in=True))
+    roles.seed(NewRole(BASE, [], "Nothing by itself", built_in=True))
+
+
+def _bind_administrators(db: peewee.SqliteDatabase) -> None:
+    """Before there were roles, a mark made the administrator."""
+    db.create_tables([Role, Binding])
+    token = outbox.set([])  # nothing is published of it
+    try:
+        seed()
+        sql = cast(Callable[..., Any], db.execute_sql)
+        for (name,) in sql("select name from principal where administrator = 1 order by rowid").fetchall():
+            roles.tie(name, ADMIN, id=None if roles.bindings() else FIRST_BINDING)
+    finally:
+        outbox.reset(token)
+
+
+@hookimpl
+def register_permissions() -> list[Permission]:
+    return [Permission(name, meaning) for name, meaning in VOCABULARY.items()]
+
+
+@hookimpl
+def register_migrations() -> list[Migration]:
+    return [Migration("access_0001_bind_administrators", _bind_administrators)]

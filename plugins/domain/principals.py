@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, cast
 
 import peewee
 
-from roci import Conflict, Event, Invalid, NotFound, Sensitive, emit, hookimpl, now
+from roci import Conflict, Event, Invalid, Migration, NotFound, Sensitive, emit, hookimpl, now
 
+from . import roles
 from .model import Model, Utc
 
 KINDS = ("person", "service", "agent", "assistant")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9._@+-]{1,255}")
+EMAIL = re.compile(r"[^@\s<>\"]{1,64}@[^@\s<>\"]{1,190}")
 
 
 class Principal(Model):
@@ -22,9 +25,13 @@ class Principal(Model):
     email = peewee.TextField(default="")
     display_name = peewee.TextField(default="")
     password_hash = peewee.TextField(null=True)
-    password_set_at = Utc(null=True)  # logins from before it are over
-    administrator = peewee.BooleanField(default=False)
+    password_set_at = Utc(null=True)
+    administrator = peewee.BooleanField(default=False)  # holds everything everywhere: kept by `access`, for all to read
     disabled = peewee.BooleanField(default=False)
+    description = peewee.TextField(null=True)
+    space = peewee.TextField(null=True)  # the one it is confined to
+    last_login_at = Utc(null=True)
+    updated_at = Utc(default=now)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,22 +41,24 @@ class NewPrincipal:
     email: str = ""
     display_name: str = ""
     password_hash: Sensitive | None = None
-    administrator: bool = False
+    description: str | None = None
+    space: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class PrincipalEvent(Event):
     principal_id: str
     name: str
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
 
 
 class PrincipalAdded(PrincipalEvent):
     pass
 
 
-@dataclasses.dataclass(frozen=True)
 class PrincipalChanged(PrincipalEvent):
-    changed: tuple[str, ...]
+    pass
 
 
 class PasswordChanged(PrincipalEvent):
@@ -70,15 +79,32 @@ class PrincipalRemoved(PrincipalEvent):
 
 def add(new: NewPrincipal) -> Principal:
     if not NAME.fullmatch(new.name):
-        raise Invalid("name: letters, digits and . _ @ + - only, a letter or digit first, at most 100")
+        raise Invalid("name: letters, digits and . _ @ + - only, at most 255")
     if new.kind not in KINDS:
         raise Invalid(f"kind: {new.kind} is none of {', '.join(KINDS)}")
+    values = dataclasses.asdict(new) | {"email": _checked_email(new.email)}
     try:
-        row = Principal.create(**dataclasses.asdict(new), password_set_at=now() if new.password_hash else None)
+        row = Principal.create(**values, password_set_at=now() if new.password_hash else None)
     except peewee.IntegrityError:
         raise Conflict(f"there is a {by_name(new.name).kind} named {new.name!r} already") from None
-    emit(PrincipalAdded(row.id, row.name))
+    emit(PrincipalAdded(row.id, row.name, after=shown(row)))
     return row
+
+
+def _checked_email(email: str, of: str | None = None) -> str:
+    """As it is kept: trimmed, in lower case, nobody else's."""
+    email = email.strip().lower()
+    if email and not EMAIL.fullmatch(email):
+        raise Invalid("email: this is no e-mail address")
+    holder = by_email(email)
+    if holder is not None and holder.id != of:
+        raise Conflict(f"the e-mail address {email} is {holder.name}'s already")
+    return email
+
+
+def shown(row: Principal) -> dict[str, Any]:
+    """What a change is recorded with."""
+    return {name: getattr(row, name) for name in ("kind", "email", "display_name", "description", "space", "disabled")}
 
 
 def get(id: str) -> Principal:
@@ -91,6 +117,11 @@ def get(id: str) -> Principal:
 def find(name: str) -> Principal | None:
     """By name, whatever its case; None if there is nobody."""
     return Principal.get_or_none(Principal.name == name)
+
+
+def by_email(email: str) -> Principal | None:
+    """By e-mail address, whatever its case; None if it is nobody's, or empty."""
+    return Principal.get_or_none(Principal.email == email.strip().lower()) if email.strip() else None
 
 
 def by_name(name: str) -> Principal:
@@ -119,22 +150,42 @@ def _keep_one_administrator(row: Principal, instead: str) -> None:
 
 
 def change(id: str, **changes: Any) -> Principal:
-    """Set `email`, `display_name` or `administrator`."""
+    """Set `email`, `display_name` or `description`; `space` is `access.confine`'s."""
     row = get(id)
-    changed = tuple(name for name, value in changes.items() if getattr(row, name) != value)
-    if "administrator" in changed and not changes["administrator"]:
-        _keep_one_administrator(row, "demoted")
+    if "email" in changes:
+        changes["email"] = _checked_email(changes["email"], of=id)
+    changed = {name: value for name, value in changes.items() if getattr(row, name) != value}
     if changed:
-        Principal.update(**{name: changes[name] for name in changed}).where(Principal.id == id).execute()
-        emit(PrincipalChanged(row.id, row.name, changed))
+        Principal.update(**changed, updated_at=now()).where(Principal.id == id).execute()
+        before, after = shown(row), shown(get(id))
+        emit(PrincipalChanged(row.id, row.name, _only(before, changed), _only(after, changed)))
     return get(id)
 
 
+def _only(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: values.get(name) for name in names}
+
+
+def set_administrators(names: Collection[str]) -> None:
+    """Who holds everything, by name in lower case. For `access`. Raises Conflict when nobody would be left."""
+    before = [row.name for row in _administrators()]
+    for row in list(Principal.select()):
+        if row.administrator != (holds := row.name.lower() in names and row.space is None):
+            Principal.update(administrator=holds).where(Principal.id == row.id).execute()
+    if before and not has_administrator():
+        raise Conflict(f"{before[0]} is the last enabled administrator and cannot be demoted")
+
+
 def set_password(id: str, password_hash: Sensitive) -> None:
-    """Also ends every login of this principal."""
+    """The caller ends what the old password had opened."""
     row = get(id)
-    Principal.update(password_hash=str(password_hash), password_set_at=now()).where(Principal.id == id).execute()
+    changes = {"password_hash": str(password_hash), "password_set_at": now(), "updated_at": now()}
+    Principal.update(**changes).where(Principal.id == id).execute()
     emit(PasswordChanged(row.id, row.name))
+
+
+def note_login(id: str) -> None:
+    Principal.update(last_login_at=now()).where(Principal.id == id).execute()
 
 
 def disable(id: str) -> None:
@@ -143,25 +194,38 @@ def disable(id: str) -> None:
     if row.disabled:
         return
     _keep_one_administrator(row, "disabled")
-    Principal.update(disabled=True).where(Principal.id == id).execute()
-    emit(PrincipalDisabled(row.id, row.name))
+    Principal.update(disabled=True, updated_at=now()).where(Principal.id == id).execute()
+    emit(PrincipalDisabled(row.id, row.name, {"disabled": False}, {"disabled": True}))
 
 
 def enable(id: str) -> None:
     row = get(id)
     if row.disabled:
-        Principal.update(disabled=False).where(Principal.id == id).execute()
-        emit(PrincipalEnabled(row.id, row.name))
+        Principal.update(disabled=False, updated_at=now()).where(Principal.id == id).execute()
+        emit(PrincipalEnabled(row.id, row.name, {"disabled": True}, {"disabled": False}))
 
 
 def remove(id: str) -> None:
-    """Its credentials go with it; the events it caused stay."""
+    """Its credentials and bindings go with it; the events it caused stay."""
     row = get(id)
     _keep_one_administrator(row, "removed")
+    roles.release_all(row.name)
     Principal.delete().where(Principal.id == id).execute()
-    emit(PrincipalRemoved(row.id, row.name))
+    emit(PrincipalRemoved(row.id, row.name, before=shown(row)))
+
+
+def _add_columns(db: peewee.SqliteDatabase) -> None:
+    sql = cast(Callable[..., Any], db.execute_sql)
+    for column in ("description text", "space text", "last_login_at text", "updated_at text not null default ''"):
+        sql(f"alter table principal add column {column}")
+    sql("update principal set updated_at = created_at")
 
 
 @hookimpl
 def register_models() -> list[type[peewee.Model]]:
     return [Principal]
+
+
+@hookimpl
+def register_migrations() -> list[Migration]:
+    return [Migration("principals_0001_description_space_and_times", _add_columns)]

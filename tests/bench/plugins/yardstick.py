@@ -12,7 +12,7 @@ from typing import Any
 from quart import Blueprint, current_app
 
 from roci import Roci, RociError, Surface, hookimpl
-from roci_plugins.domain import credentials, principals
+from roci_plugins.domain import access, credentials, principals
 from roci_plugins.surfaces.http import public, signed_in
 
 EVERY = 0.002  # seconds between two looks at the loop
@@ -62,7 +62,7 @@ async def modules() -> Any:
 
 def issue_token() -> str:
     """For an administrator of the benches' own."""
-    bench = principals.find("bench") or principals.add(principals.NewPrincipal("bench", administrator=True))
+    bench = principals.find("bench") or access.add_administrator(principals.NewPrincipal("bench"))
     _, secret = credentials.issue(bench.id, uuid.uuid4().hex)
     return str(secret)
 
