@@ -2,7 +2,8 @@
 
 The contract with `roci secret rotate`, which may run beside the server: whoever seals does so inside the write that
 stores the result, and the file is looked at again before each sealing. Since the database takes one write at a time,
-a key can be dropped inside a write that sees no row using it. Only `domain/secrets.py` keeps sealed rows.
+a key can be dropped inside a write that sees no row using it; not while a backup is made, which copies the database
+first and the keys then. Only `domain/secrets.py` keeps sealed rows.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import dataclasses
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import secrets
 import sqlite3
@@ -22,6 +24,7 @@ from pathlib import Path
 
 from roci import Roci, Sensitive, StartupError, Unavailable
 
+log = logging.getLogger("roci.secrets")
 FILE = "secret.key"
 KEY_SIZE = 32
 NONCE_SIZE = 12
@@ -110,17 +113,21 @@ class Keyring:
         self.read()
         with _alone(self.path):
             keys, new = load(self.path), secrets.token_bytes(KEY_SIZE)
-            _write(self.path, Keys(key_id(new), {**keys.keys, key_id(new): new}, keys.audit))
+            _replace(self.path, Keys(key_id(new), {**keys.keys, key_id(new): new}, keys.audit))
         return key_id(new)
 
     def keep(self, used: set[str]) -> list[str]:
-        """Drop every key but the current and the used ones, inside a write that saw which are used."""
+        """Drop every key but the current and the used ones, inside a write that saw which are used.
+
+        Returns what was dropped: nothing while a backup is made. The next start or rotation tries again.
+        """
         self.read()
-        with _alone(self.path):
+        with _no_backup(self.path.parent) as free, _alone(self.path):
             keys = load(self.path)
             kept = {id: key for id, key in keys.keys.items() if id == keys.current or id in used}
-            if len(kept) < len(keys.keys):
-                _write(self.path, Keys(keys.current, kept, keys.audit))
+            if not free or len(kept) == len(keys.keys):
+                return []
+            _replace(self.path, Keys(keys.current, kept, keys.audit))
         return sorted(set(keys.keys) - set(kept))
 
     def _make(self) -> None:
@@ -131,10 +138,15 @@ class Keyring:
     def make(self) -> None:
         """A new file, unless there is one: what older keys sealed is lost to it."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _alone(self.path):
-            if not self.path.exists():
-                key = secrets.token_bytes(KEY_SIZE)
-                _write(self.path, Keys(key_id(key), {key_id(key): key}, secrets.token_bytes(KEY_SIZE)))
+        key = secrets.token_bytes(KEY_SIZE)
+        new = _written(self.path, Keys(key_id(key), {key_id(key): key}, secrets.token_bytes(KEY_SIZE)))
+        try:
+            os.link(new, self.path)
+        except (FileExistsError, FileNotFoundError):  # it was, and perhaps turned, by another process meanwhile
+            log.debug("another process has just made the key file")
+        finally:
+            new.unlink(missing_ok=True)
+        _sync(self.path.parent)
 
 
 def of(roci: Roci) -> Keyring:
@@ -157,9 +169,11 @@ def load(path: Path) -> Keys:
     except OSError as error:
         raise StartupError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise StartupError(f"{path} is not a key file: put it back from a backup") from None
+        raise StartupError(
+            f"{path} is not a key file: put it back from a backup, or move it away: roci secret forget"
+        ) from None
     if found.current not in keys or any(len(key) != KEY_SIZE or key_id(key) != id for id, key in keys.items()):
-        raise StartupError(f"{path} is damaged: put it back from a backup")
+        raise StartupError(f"{path} is damaged: put it back from a backup, or move it away: roci secret forget")
     return found
 
 
@@ -181,28 +195,59 @@ def _cipher(key: bytes):  # type: ignore[no-untyped-def]  # cryptography is slow
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """One process changes the file at a time. The folder is what is locked: the file is replaced."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    """One process changes the file at a time. It is replaced, so the lock counts only if it is still the same file."""
+    while True:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_ino == path.stat().st_ino:
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def _no_backup(data: Path) -> Iterator[bool]:
+    """Whether no backup is being made, and none begins meanwhile: its lock is the folder itself."""
+    handle = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
-def _write(path: Path, keys: Keys) -> None:
-    """Replace the file at once, and have it on disk before anything is sealed with it."""
+def _replace(path: Path, keys: Keys) -> None:
+    """All at once, and on disk before anything is sealed with it. The caller is alone."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):  # by one that was killed
+        left.unlink(missing_ok=True)
+    _written(path, keys).replace(path)
+    _sync(path.parent)
+
+
+def _written(path: Path, keys: Keys) -> Path:
+    """A file beside `path`, of the same owner as the folder: root may turn the keys of a server that is not root."""
     text = {id: base64.b64encode(key).decode() for id, key in keys.keys.items()}
     body = {"current": keys.current, "keys": text, "audit": base64.b64encode(keys.audit).decode()}
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)  # left by one that was killed
+    new = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        if os.geteuid() == 0:
+            owner = path.parent.stat()
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         json.dump(body, file)
         file.flush()
         os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    return new
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)

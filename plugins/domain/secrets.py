@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import peewee
 
-from roci import Event, Invalid, NotFound, Roci, Sensitive, StartupError, current_actor, emit, hookimpl, now
+from roci import Event, Invalid, NotFound, Permission, Roci, Sensitive, StartupError, current_actor, emit, hookimpl, now
 
 from . import applications, keyring
 from .keyring import MISSING, Keyring, Sealed
@@ -72,6 +72,14 @@ class SecretRemoved(SecretEvent):
 
 class SecretRead(SecretEvent):
     """Somebody, or a deploy, was given the value."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SecretsRead(Event):
+    """A deploy was given the values of these."""
+
+    scope: str
+    names: tuple[str, ...]
 
 
 class SecretForgotten(SecretEvent):
@@ -190,6 +198,11 @@ def reveal(ring: Keyring, scope: str, name: str) -> Sensitive:
     return found
 
 
+def note_use(scope: str, names: Iterable[str]) -> None:
+    """Record that these were read together, wherever they are stored."""
+    emit(SecretsRead(scope, tuple(sorted(names))))
+
+
 def _opened(ring: Keyring, row: Secret) -> Sensitive:
     return ring.open(Sealed(row.key_id, row.blob), f"{row.scope}/{row.name}")
 
@@ -235,6 +248,18 @@ def forget(ring: Keyring) -> list[Secret]:
 @hookimpl
 def register_models() -> list[type[peewee.Model]]:
     return [Secret]
+
+
+@hookimpl
+def register_permissions() -> list[Permission]:
+    return [
+        Permission("secrets.list", "see the names of secrets"),
+        Permission("secrets.get", "see what a secret is for, and who set it"),
+        Permission("secrets.create", "add secrets"),
+        Permission("secrets.update", "give secrets a new value"),
+        Permission("secrets.delete", "remove secrets"),
+        Permission("secrets.read-values", "see the values of secrets"),
+    ]
 
 
 @hookimpl

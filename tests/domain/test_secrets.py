@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -228,9 +231,26 @@ def test_a_key_whose_bytes_changed_is_noticed(ring: Keyring) -> None:
 
 def test_what_a_killed_writer_left_behind_is_no_obstacle(ring: Keyring) -> None:
     ring.read()
-    ring.path.with_name(".secret.key.new").write_text("half")
+    ring.path.with_name(".secret.key.1-0.tmp").write_text("half")
     assert ring.turn() == ring.read().current
     assert [path.name for path in ring.path.parent.glob(".secret*")] == []
+
+
+def test_no_key_is_dropped_while_a_backup_is_made(store: Store, ring: Keyring, tmp_path: Path) -> None:
+    ring.read()
+    ring.turn()
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with store.transaction():
+        assert secrets.drop_keys(ring) == [] and len(ring.read().keys) == 2
+        os.close(handle)
+        assert len(secrets.drop_keys(ring)) == 1 and len(ring.read().keys) == 1
+
+
+def test_two_that_make_the_first_key_at_once_use_one(tmp_path: Path, store: Store) -> None:
+    rings = [Keyring(tmp_path / keyring.FILE, tmp_path / "roci.db") for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert len({keys.current for keys in pool.map(Keyring.read, rings)}) == 1
 
 
 def test_which_keys_are_used_can_be_told_without_a_server(store: Store, ring: Keyring, tmp_path: Path) -> None:
