@@ -1,0 +1,86 @@
+"""The authorizer: decided from memory, right after every change, narrowed by the credential."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from roci import Actor, Roci, core
+from roci_plugins.auth.rbac import Rbac
+from roci_plugins.domain import access, principals, roles
+from roci_plugins.domain.principals import NewPrincipal
+from roci_plugins.domain.roles import NewRole
+from roci_plugins.domain.rules import Rule
+
+
+async def somebody(roci: Roci) -> Actor:
+    return access.actor(await roci.write(principals.add, NewPrincipal("ann")))
+
+
+async def test_a_change_counts_from_the_moment_it_is_made(roci: Roci) -> None:
+    ann = await somebody(roci)
+    assert not roci.may(ann, "hosts.read")
+    await roci.write(access.add_role, NewRole("viewer", [Rule("hosts.read")]))
+    binding = await roci.write(access.bind, "ann", "viewer")
+    assert roci.may(ann, "hosts.read") and not roci.may(ann, "hosts.remove")
+    await roci.write(access.change_role, "viewer", rules=[Rule("hosts.remove")])
+    assert roci.may(ann, "hosts.remove") and not roci.may(ann, "hosts.read")
+    await roci.write(access.unbind, binding.id)
+    assert not roci.may(ann, "hosts.remove")
+
+
+async def test_scopes_narrow_and_never_widen(roci: Roci) -> None:
+    ann = await somebody(roci)
+    await roci.write(access.bind, "ann", "admin")
+    narrow = Actor(ann.id, ann.name, scopes=frozenset({"hosts.*"}))
+    assert roci.may(narrow, "hosts.read") and not roci.may(narrow, "applications.read")
+    nobody = Actor("x", "nobody", scopes=frozenset({"*"}))
+    assert not roci.may(nobody, "hosts.read")
+
+
+async def test_what_is_no_stored_principal_has_the_rights_it_carries(roci: Roci) -> None:
+    key = Actor("key", "probe", "agent", rights=frozenset({"metrics.write"}))
+    assert roci.may(key, "metrics.write") and not roci.may(key, "hosts.read")
+
+
+async def test_the_command_line_is_noticed(roci: Roci) -> None:
+    ann = await somebody(roci)
+    other = Roci(roci.settings)
+    other.store.prepare(core("loading").flatten(other.hook.register_models()), list(_migrations(other)))
+    with other.store.transaction():
+        access.make_administrator("ann")
+    other.store.close()
+    for model in core("loading").flatten(roci.hook.register_models()):
+        model.bind(roci.store.db)
+    await roci.part(Rbac).refresh()
+    assert roci.may(ann, "hosts.read")
+
+
+def _migrations(roci: Roci) -> list[object]:
+    found: list[object] = core("loading").flatten(roci.hook.register_migrations())
+    return found
+
+
+async def test_a_database_from_before_there_were_roles_keeps_its_administrators(tmp_path: Path) -> None:
+    import sqlite3
+
+    from roci import Settings
+
+    settings = Settings(data_dir=str(tmp_path / "old"), local_agent=False)
+    (tmp_path / "old").mkdir()
+    with sqlite3.connect(settings.database) as old:
+        old.executescript(
+            """
+            create table migration (name text primary key, applied_at text not null);
+            create table principal (id text primary key, created_at text not null, name text not null collate nocase,
+              kind text not null, email text not null, display_name text not null, password_hash text,
+              password_set_at text, administrator integer not null, disabled integer not null);
+            insert into principal values ('00000000-0000-4000-8000-000000000001', '2026-01-01T00:00:00.000000+00:00',
+              'admin', 'person', 'admin@localhost', '', null, null, 1, 0);
+            """
+        )
+    instance = Roci(settings)
+    async with instance.running():
+        admin = await instance.read(principals.by_name, "admin")
+        assert admin.administrator and admin.space is None and admin.updated_at == admin.created_at
+        assert [row.id for row in await instance.read(roles.bindings)] == ["admin-binding"]
+        assert instance.may(access.actor(admin), "hosts.remove")
