@@ -1,0 +1,44 @@
+"""People who register themselves. They may do nothing until they are given a role; the first of all is given admin."""
+
+from __future__ import annotations
+
+import re
+
+from roci import Conflict, Invalid, Sensitive
+
+from . import access, principals, roles
+from .principals import NewPrincipal, Principal
+
+LONGEST_NAME = 200  # of what is made from an address, with room for a number
+RULE = "password: at least 10 characters, with an upper-case letter, a lower-case letter and a digit"
+
+
+def check_password(password: str) -> None:
+    """Raise Invalid for one that is too easily guessed."""
+    kinds = (str.isupper, str.islower, str.isdecimal)
+    if len(password) < 10 or not all(any(map(is_one, password)) for is_one in kinds):
+        raise Invalid(RULE)
+
+
+def register(email: str, display_name: str, password_hash: Sensitive) -> Principal:
+    """Whoever comes while no person administers this ROCI will. One transaction, so two cannot both be the first."""
+    if not principals.EMAIL.fullmatch(email.strip()):
+        raise Invalid("email: this is no e-mail address")
+    if principals.by_email(email) is not None:
+        raise Conflict("email: this address is registered already")
+    is_first = not principals.has_administrator()
+    new = NewPrincipal(free_name(email), email=email, display_name=display_name, password_hash=password_hash)
+    person = principals.add(new)
+    if is_first:
+        access.make_administrator(person.name)
+    return principals.get(person.id)
+
+
+def free_name(email: str) -> str:
+    """The address as a name, or something like it: one that nobody has, and that no role is waiting for."""
+    wanted = re.sub(r"[^a-z0-9._@+-]", "-", email.strip().lower())[:LONGEST_NAME]
+    name, number = wanted, 1
+    while principals.find(name) is not None or roles.bindings(name):
+        number += 1
+        name = f"{wanted}-{number}"
+    return name

@@ -1,0 +1,127 @@
+"""/api/v1/auth: registering, signing in, tokens. The routes of identity providers are in `oidc`."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+from typing import Any, Literal
+
+import msgspec
+from quart import Blueprint
+
+from roci import SYSTEM, Forbidden, Unauthenticated, current_actor
+
+from ...auth.jwt import Tokens
+from ...auth.passwords import Passwords
+from ...auth.sign_in import with_password
+from ...domain import access, credentials, principals, registration
+from ...domain.credentials import Login
+from ...domain.principals import Principal
+from ...work.enrol import Pace
+from ..http import accepts, actor, client_address, public, roci, signed_in
+from . import shapes
+
+log = logging.getLogger("roci.rootcx")
+routes = Blueprint("auth", __name__, url_prefix="/auth")
+ACCESS_LASTS = 900  # seconds
+LOGIN_LASTS = datetime.timedelta(days=30)
+
+
+class RootcxSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Whether people may make their own accounts. config.example.yaml explains it."""
+
+    section = "rootcx"
+
+    registration: Literal["open", "closed"] = "open"
+
+
+class Registrations(Pace):
+    """How often an address may register somebody."""
+
+
+def access_token(person: Principal, login: Login) -> dict[str, Any]:
+    token = roci.part(Tokens).mint("rootcx", person, login, ACCESS_LASTS)
+    return {"accessToken": token, "expiresIn": ACCESS_LASTS}
+
+
+def both_tokens(person: Principal, login: Login) -> dict[str, Any]:
+    refresh = roci.part(Tokens).mint("rootcx", person, login, LOGIN_LASTS.total_seconds(), typ="refresh")
+    return {"refreshToken": refresh, **access_token(person, login)}
+
+
+@routes.post("/register")
+@public
+@accepts(shapes.Registration)
+async def register(new: shapes.Registration) -> Any:
+    """Make one's own account. The first person to come administers this ROCI; the others may do nothing yet."""
+    if roci.section(RootcxSettings).registration == "closed":
+        raise Forbidden("registration is closed: an administrator can make an account for you")
+    address = client_address()
+    roci.part(Registrations).check(address)
+    registration.check_password(new.password)
+    hashed = await roci.part(Passwords).make(new.password)
+    current_actor.set(dataclasses.replace(SYSTEM, via="registration", address=address))
+    person = await roci.write(registration.register, new.email, (new.display_name or "").strip(), hashed)
+    if person.administrator:
+        log.warning("the first person registered, %s from %s, and administers this ROCI now", person.email, address)
+    return {"user": shapes.user(person)}, 201
+
+
+@routes.post("/login")
+@public
+@accepts(shapes.Login)
+async def login(given: shapes.Login) -> Any:
+    """Sign in by e-mail address and password; `otp` is the code of a second factor, where there is one."""
+    address = client_address()
+    person = await _proven(given, address)
+    current_actor.set(dataclasses.replace(access.actor(person, via="password"), address=address))
+    begun = await roci.write(credentials.open_login, person, "rootcx", LOGIN_LASTS)
+    return {**both_tokens(person, begun), "user": shapes.user(person)}
+
+
+async def _proven(given: shapes.Login, address: str) -> Principal:
+    """One text for whatever was wrong with name or password; a missing code is told, since the password was right."""
+    try:
+        return await with_password(roci, given.email.strip(), given.password, address, given.otp)
+    except Unauthenticated as refused:
+        raise refused if refused.details else Unauthenticated("invalid credentials") from None
+
+
+@routes.post("/refresh")
+@public
+@accepts(shapes.Refresh)
+async def refresh(given: shapes.Refresh) -> Any:
+    """A new access token. The refresh token stays the same."""
+    found = await roci.part(Tokens).refreshable("rootcx", given.refresh_token)
+    return access_token(found.principal, found)
+
+
+@routes.post("/logout")
+@public
+@accepts(shapes.Refresh)
+async def logout(given: shapes.Refresh) -> Any:
+    """End a stay, by its refresh token. Twice is the same as once."""
+    said = roci.part(Tokens).read("rootcx", given.refresh_token, "refresh")
+    await roci.write(credentials.close_login, said["session_id"])
+    return shapes.message("logged out")
+
+
+@routes.get("/me")
+@signed_in
+async def me() -> Any:
+    """Who I am."""
+    return shapes.user(await roci.read(principals.get, (await actor()).id))
+
+
+@routes.get("/mode")
+@public
+async def mode() -> Any:
+    """How one signs in here, and whether the first person is still to come."""
+    return {
+        "authRequired": roci.settings.auth == "enabled",
+        "setupRequired": not await roci.read(principals.has_administrator),
+        "passwordLoginEnabled": True,
+        "magicLinkEnabled": False,
+        "providers": [],
+    }

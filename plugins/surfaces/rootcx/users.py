@@ -1,0 +1,48 @@
+"""/api/v1/users: people, as this dialect knows them. Services and assistants are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Blueprint
+
+from roci import NotFound
+
+from ...domain import principals
+from ...domain.principals import Principal
+from ..http import needs, roci, signed_in
+from . import shapes
+
+routes = Blueprint("users", __name__, url_prefix="/users")
+
+
+def person(id: str) -> Principal:
+    """Raises NotFound."""
+    row = principals.get(id)
+    if row.kind != "person":
+        raise NotFound("there is no such user")
+    return row
+
+
+def people() -> list[Principal]:
+    """By e-mail address."""
+    return sorted((row for row in principals.all_() if row.kind == "person"), key=lambda row: (row.email, row.name))
+
+
+def _remove(id: str) -> None:
+    principals.remove(person(id).id)
+
+
+@routes.get("")
+@signed_in
+async def index() -> Any:
+    """Everybody, by e-mail address."""
+    return [shapes.user(row) for row in await roci.read(people)]
+
+
+@routes.delete("/<id>")
+@needs("principals.delete")
+async def remove(id: str) -> Any:
+    """Remove somebody, with all that proves who they are. The last administrator stays."""
+    await roci.write(_remove, id)
+    return shapes.message("user deleted")
