@@ -11,9 +11,12 @@ ESSENTIAL: tuple[str, ...] = (
     "domain.policies",
     "domain.applications",
     "domain.secrets",
+    "domain.spaces",
     "domain.operations",
     "domain.deployments",
     "agent.hub",
+    "secretstores",
+    "work.vault",
     "work.enrol",
     "work.operate",
     "work.deploy",
@@ -27,6 +30,7 @@ ESSENTIAL: tuple[str, ...] = (
 
 # Can be left out by name: `disable: [backends.docker]`.
 DEFAULT: tuple[str, ...] = (
+    "secretstores.folder",
     "facts.address",
     "facts.presented",
     "matchers.network",
@@ -40,9 +44,11 @@ DEFAULT: tuple[str, ...] = (
     "agent.commands.compose",
     "agent.commands.containers",
     "auth.open",
+    "auth.jwt",
     "auth.bearer",
     "auth.cookies",
     "surfaces.native",
+    "surfaces.raworc",
     "surfaces.openapi",
     "web",
     "web.install",

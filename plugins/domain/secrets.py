@@ -92,12 +92,16 @@ def is_internal(scope: str) -> bool:
 
 def check(scope: str, name: str) -> None:
     """Raise Invalid for a scope or a name that can be none."""
-    if not SCOPE.fullmatch(scope):
-        raise Invalid("scope: platform, space/NAME, app/ID or application/ID")
+    check_scope(scope)
     if not NAME.fullmatch(name):
         raise Invalid("name: letters, digits, _ . and - only, a letter or _ first, at most 255")
     if scope.startswith("application/"):
         check_variable(name)
+
+
+def check_scope(scope: str) -> None:
+    if not SCOPE.fullmatch(scope):
+        raise Invalid("scope: platform, space/NAME, app/ID or application/ID")
 
 
 def check_variable(name: str) -> None:
@@ -194,8 +198,13 @@ def reveal(ring: Keyring, scope: str, name: str) -> Sensitive:
     found = value(ring, scope, name)
     if found is None:
         raise NotFound(f"there is no secret {name!r} in {scope}")
-    emit(SecretRead(name, scope))
+    note_reading(scope, name)
     return found
+
+
+def note_reading(scope: str, name: str) -> None:
+    """Record that somebody was given this value, wherever it is stored."""
+    emit(SecretRead(name, scope))
 
 
 def note_use(scope: str, names: Iterable[str]) -> None:

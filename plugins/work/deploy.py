@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -27,20 +26,15 @@ from roci import (
 from ..agent import wire
 from ..agent.hub import Hub
 from ..domain import applications, deployments, hosts, operations
+from ..domain import secrets as stored
 from ..domain.applications import Application
 from ..domain.operations import Operation
+from . import vault
 from .operate import Operator
 from .whole import whole
 
-SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MOST_SECRETS = 100
 LONGEST_SECRETS = 64 * 1024  # bytes of values
-# What decides how the run itself works is not a secret's to set.
-RESERVED = frozenset(
-    {"PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "VOLUME_BASE"}
-    | {"DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"}
-    | {"COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_ENV_FILES", "COMPOSE_PATH_SEPARATOR"}
-)
 Secrets = Mapping[str, Sensitive]
 Sending = tuple[Operation, wire.Message]  # an operation that is begun, and the command to send for it
 
@@ -59,12 +53,7 @@ def check_secrets(secrets: Secrets) -> None:
     if len(secrets) > MOST_SECRETS:
         raise Invalid(f"secrets: at most {MOST_SECRETS}")
     for name in secrets:
-        if not SECRET_NAME.fullmatch(name):
-            raise Invalid(
-                f"secrets: {name!r} is not a name: letters, digits and underscores, not beginning with a digit"
-            )
-        if name in RESERVED:
-            raise Invalid(f"secrets: {name} is the run's own and cannot be a secret")
+        stored.check_variable(name)
         if "\0" in secrets[name]:
             raise Invalid(f"secrets: the value of {name} contains a NUL, which an environment cannot hold")
     if sum(len(value.encode()) for value in secrets.values()) > LONGEST_SECRETS:
@@ -84,7 +73,9 @@ async def deploy(roci: Roci, application_id: str, host_id: str | None, secrets: 
 
     One that lies stopped or failed on another host is taken down there, by an operation of its own that nobody waits
     for. Where that host cannot be asked, the deploy goes on, and its args say what it left: `left_on`, the hostname.
+    The application's stored secrets go with it; a secret that is given here wins, and is not stored.
     """
+    secrets = {**await vault.of(roci).values_for(application_id), **secrets}
 
     def accept() -> list[Sending]:
         application = applications.get(application_id)
@@ -159,6 +150,7 @@ async def delete(roci: Roci, application_id: str, confirm_name: str | None, forc
                         f"{error.message}, so it cannot take the application down; force=true forgets it"
                     ) from None
         deployments.follow(application.id, "removed")
+        stored.remove_scope(f"application/{application.id}")
         applications.remove(application)
         return sent
 

@@ -19,7 +19,7 @@ from ...domain.model import wire_time
 from ...domain.operations import Operation
 from ...domain.policies import STATUS as POLICY_STATUS
 from ...domain.policies import Decision, Policy
-from ...work.deploy import SECRET_NAME
+from ...domain.secrets import VARIABLE as SECRET_NAME
 
 BIGGEST = 2**63 - 1  # what the database can hold
 
