@@ -107,7 +107,7 @@ def public(view: V) -> V:
 
 def _guarded(view: V, permission: str, on: str) -> V:
     @functools.wraps(view)
-    async def guarded(**args: Any) -> Any:
+    async def guarded(*body: Any, **args: Any) -> Any:
         who = await actor()
         refuse_foreign(who)
         if permission:
@@ -116,7 +116,7 @@ def _guarded(view: V, permission: str, on: str) -> V:
             args["id"] = uuid(args["id"])
         token: Token[Actor] = current_actor.set(who)
         try:
-            return await view(**args)
+            return await view(*body, **args)
         finally:
             current_actor.reset(token)
 
