@@ -1,0 +1,55 @@
+"""/api/v0/roles"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...domain import access, roles
+from ...domain.roles import NewRole, Role
+from ..http import accepts, needs, roci, signed_in
+from . import factory, grammar, shapes
+from .tolerant import Tolerant
+
+routes = Tolerant("roles", __name__, url_prefix="/roles")
+
+
+@routes.get("")
+@needs("roles.list")
+async def index() -> Any:
+    """In the order in which they were made."""
+    rows = [row for row in await roci.read(roles.all_) if factory.is_shown(row)]
+    return [shapes.role(row) for row in shapes.page(rows)]
+
+
+@routes.post("")
+@signed_in
+@accepts(shapes.NewRole, optional=True)
+@needs("roles.create")
+async def add(new: shapes.NewRole) -> Any:
+    """A role of what the caller holds. One that this dialect came with may be written once, and keeps its bindings."""
+    return shapes.role(await roci.write(_add, new))
+
+
+def _add(new: shapes.NewRole) -> Role:
+    written = new.written()
+    made = NewRole(new.id, grammar.rules(written), new.description, "raworc", {"rules": written})
+    known = next((row for row in roles.all_() if row.name == new.id), None)
+    if known is None or not factory.is_replaceable(known):
+        return access.add_role(made)
+    changes = {"description": made.description, "text": made.text, "rules": made.rules, "built_in": False}
+    return access.change_role(new.id, **changes)
+
+
+@routes.get("/<role>")
+@needs("roles.get")
+async def show(role: str) -> Any:
+    """As it was written."""
+    return shapes.role(await roci.read(roles.get, role))
+
+
+@routes.delete("/<role>")
+@needs("roles.delete")
+async def remove(role: str) -> Any:
+    """Its bindings go too."""
+    await roci.write(access.remove_role, role)
+    return shapes.DONE
