@@ -59,6 +59,7 @@ COMMANDS: tuple[str, ...] = (
     "commands.serve",
     "commands.agent",
     "commands.people",
+    "commands.audit",
     "commands.init",
     "commands.plugins",
     "commands.doctor",

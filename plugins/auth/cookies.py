@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from quart import Request, Response, Websocket
 
 from roci import Actor, Authenticator, Event, Roci, Task, current_actor, hookimpl
@@ -25,10 +27,16 @@ class Cookies:
         return await self.recall.actor(secret) if secret else None
 
 
-async def sign_in(roci: Roci, principal: Principal, response: Response, secure: bool) -> None:
-    """Begin a login and put its cookie on the response. The browser keeps it until it closes; we, 12 h unused."""
-    current_actor.set(access.actor(principal, via="cookie"))
-    secret = await roci.write(credentials.log_in, principal)
+async def sign_in(
+    roci: Roci, principal: Principal, response: Response, secure: bool, via: str = "password", address: str = ""
+) -> None:
+    """Begin a login and put its cookie on the response. The browser keeps it until it closes; we, 12 h unused.
+
+    `via` is how it was proved who this is: password, passkey, oidc:NAME.
+    """
+    address = address or current_actor.get().address
+    current_actor.set(dataclasses.replace(access.actor(principal, via="cookie"), address=address))
+    secret = await roci.write(credentials.log_in, principal, via)
     response.set_cookie(NAME, secret, httponly=True, samesite="Lax", secure=secure, path="/")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Collection
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -15,24 +15,21 @@ from roci import Invalid, Roci, Sensitive, TooMany, Unauthenticated, hookimpl
 
 from ..domain import principals
 from ..domain.principals import Principal
+from .throttle import Throttle, network
 
 # argon2id as OWASP has it for small machines: 19 MiB, two passes, one lane; about 30 ms.
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # Of no password. Verified for people who do not exist, so that they take as long as those who do.
 NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$mlx+rpTIAVOHLy8Pv7tPdw$qHYdU9Ss8SnuIzR7NNKovOJqfOSbauvYndFCuSpvsWM"
-SHORTEST, LONGEST = 10, 1000  # characters of a password
+SHORTEST, LONGEST = 10, 1024  # characters of a password
 
-FREE = 5  # failures before there is a delay
-LONGEST_DELAY = 60.0  # seconds: enough against guessing, and nobody is shut out for long by another's guesses
-FORGOTTEN_AFTER = 900.0
-MOST = 10_000  # names and addresses that are remembered
-WAITING = 64  # sign-ins in the queue for a hash
+WAITING, FROM_ONE_PLACE = 64, 16  # sign-ins in the queue for a hash
 
 
-def check(password: str) -> None:
+def check(password: str, shortest: int = SHORTEST) -> None:
     """Raise Invalid for a password that must not be set."""
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise Invalid(f"password: at least {SHORTEST} characters")
+    if not shortest <= len(password) <= LONGEST:
+        raise Invalid(f"password: at least {shortest} characters, at most {LONGEST}")
 
 
 def hashed(password: str) -> Sensitive:
@@ -48,32 +45,6 @@ def holds(password_hash: str | None, password: str) -> bool:
         return False
 
 
-class Throttle:
-    """Failed attempts by name and by address. After the first five each doubles the wait."""
-
-    def __init__(self) -> None:
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()  # key: how many, when the last
-
-    def wait(self, keys: Iterable[str], at: float) -> float:
-        """Seconds until the next attempt; 0: now."""
-        return max((self._until(key, at) - at for key in keys), default=0.0)
-
-    def _until(self, key: str, at: float) -> float:
-        count, last = self._failures.get(key, (0, at))
-        return last + min(2.0 ** (count - FREE), LONGEST_DELAY) if count >= FREE else at
-
-    def failed(self, keys: Iterable[str], at: float) -> None:
-        for key in keys:
-            count, last = self._failures.pop(key, (0, at))
-            self._failures[key] = (count + 1 if at - last < FORGOTTEN_AFTER else 1, at)
-        while len(self._failures) > MOST:
-            self._failures.popitem(last=False)
-
-    def succeeded(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._failures.pop(key, None)
-
-
 class Passwords:
     """Checks and makes passwords without delaying anybody else."""
 
@@ -81,39 +52,79 @@ class Passwords:
         self._roci = roci
         self._throttle = Throttle()
         self._two = asyncio.Semaphore(2)
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()  # by place
 
-    async def check(self, name: str, password: str, address: str) -> Principal:
-        """The person of this name. Raises Unauthenticated, the same for every reason, or TooMany."""
-        keys, clock = (f"name {name.lower()[:200]}", f"address {address}"), asyncio.get_running_loop().time
-        async with self._turn():
-            if (seconds := self._throttle.wait(keys, clock())) > 0:
-                raise TooMany(f"too many failed attempts: wait {math.ceil(seconds)} s", retry_after=math.ceil(seconds))
-            row = await self._roci.read(principals.find, name)
-            usable = row is not None and row.kind == "person" and not row.disabled
-            kept = str(row.password_hash) if row is not None and usable and row.password_hash else None
-            if not await asyncio.to_thread(holds, kept, password[: LONGEST + 1]) or row is None:
-                self._throttle.failed(keys, clock())
+    async def check(
+        self,
+        name: str,
+        password: str,
+        address: str,
+        kinds: Collection[str] = ("person",),
+        forgive: bool = True,
+    ) -> Principal:
+        """Whom this name or e-mail address is. Raises Unauthenticated, the same for every reason, or TooMany.
+
+        `forgive` starts the count of wrong attempts over; without it the caller says `succeeded` or `failed` once a
+        second factor was checked too.
+        """
+        self._refuse_hasty(name, address)
+        async with self._turn(address):
+            self._refuse_hasty(name, address)  # others may have failed while this one waited
+            row = await self._match(name, password, kinds)
+            if row is None:
+                self.failed(name, address)
                 raise Unauthenticated("wrong user name or password")
-        self._throttle.succeeded(keys)
+        if forgive:
+            self.succeeded(name, address)
         return row
 
-    async def make(self, password: str) -> Sensitive:
-        """The hash of a new password. Raises Invalid."""
-        check(password)
-        async with self._turn():
+    async def _match(self, name: str, password: str, kinds: Collection[str]) -> Principal | None:
+        """One name can be somebody's own and somebody else's e-mail address: the password says whose."""
+        found = await self._roci.read(_named, name, kinds)
+        for row in found:
+            if await asyncio.to_thread(holds, row.password_hash, password[: LONGEST + 1]):
+                return row
+        if not found:
+            await asyncio.to_thread(holds, None, password[: LONGEST + 1])
+        return None
+
+    def _refuse_hasty(self, name: str, address: str) -> None:
+        if (seconds := self._throttle.wait(name, address, asyncio.get_running_loop().time())) > 0:
+            raise TooMany(f"too many failed attempts: wait {math.ceil(seconds)} s", retry_after=math.ceil(seconds))
+
+    def failed(self, name: str, address: str) -> None:
+        """Count a wrong attempt: a second factor that was none."""
+        self._throttle.failed(name, address, asyncio.get_running_loop().time())
+
+    def succeeded(self, name: str, address: str) -> None:
+        self._throttle.succeeded(name, address)
+
+    async def make(self, password: str, shortest: int = SHORTEST) -> Sensitive:
+        """The hash of a new password. Raises Invalid. A dialect may ask for less than our own pages do."""
+        check(password, shortest)
+        async with self._turn("new"):
             return await asyncio.to_thread(hashed, password)
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._waiting >= WAITING:
+    async def _turn(self, address: str) -> AsyncIterator[None]:
+        """Two hash at a time. One place may not fill the queue, and passwords that are made wait in their own."""
+        place = network(address)
+        if self._waiting.total() >= WAITING or self._waiting[place] >= FROM_ONE_PLACE:
             raise TooMany("too many people sign in at once", retry_after=2)
-        self._waiting += 1
+        self._waiting[place] += 1
         try:
             async with self._two:
                 yield
         finally:
-            self._waiting -= 1
+            self._waiting[place] -= 1
+            if not self._waiting[place]:
+                del self._waiting[place]
+
+
+def _named(name: str, kinds: Collection[str]) -> list[Principal]:
+    """Who can be meant, and has a password to check."""
+    found = {row.id: row for row in (principals.find(name), principals.by_email(name)) if row is not None}
+    return [row for row in found.values() if row.kind in kinds and not row.disabled and row.password_hash]
 
 
 @hookimpl

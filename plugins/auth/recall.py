@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from roci import Actor, Event, Roci
 
-from ..domain.credentials import LoggedOut, Proven, TokenRevoked, digest
+from ..domain.credentials import LoginRevoked, Proven, TokenRevoked, digest
 from ..domain.principals import PrincipalEvent
 
 
@@ -50,6 +50,6 @@ class Recall:
 
     def heard(self, event: Event) -> None:
         """Forget everybody when somebody's credentials may have ended. It is rare, and remembering is cheap."""
-        if isinstance(event, PrincipalEvent | TokenRevoked | LoggedOut):
+        if isinstance(event, PrincipalEvent | TokenRevoked | LoginRevoked):
             self._generation += 1
             self._known.clear()

@@ -6,16 +6,16 @@ import dataclasses
 import datetime
 import hashlib
 import secrets
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import peewee
 
-from roci import Actor, Conflict, Event, Invalid, NotFound, Sensitive, emit, hookimpl, now
+from roci import Actor, Conflict, Event, Invalid, Migration, NotFound, Sensitive, current_actor, emit, hookimpl, now
 
 from . import access, principals
 from .model import Json, Model, Utc
-from .principals import NewPrincipal, Principal
+from .principals import NewPrincipal, PasswordChanged, Principal, PrincipalDisabled
 
 PREFIX = "roci_"  # tells our tokens from others', and secret scanners what they found
 LOGIN_LASTS = datetime.timedelta(hours=12)  # since it was last used
@@ -33,10 +33,17 @@ class Token(Model):
 
 
 class Login(Model):
+    """One signed-in stay of somebody, in whatever dialect: a cookie's secret or a signed token names it."""
+
     principal = peewee.ForeignKeyField(Principal, backref="logins", on_delete="CASCADE")
-    digest = peewee.TextField(unique=True)
+    digest = peewee.TextField(unique=True)  # of a secret that nobody has, where a signed token names it
+    dialect = peewee.TextField(default="cookie")
+    via = peewee.TextField(default="password")  # how it began: password, passkey, oidc:NAME
+    address = peewee.TextField(default="")
+    proved_at = Utc(default=now)  # passwords set since then end it
     last_seen_at = Utc()
     expires_at = Utc()
+    closed_at = Utc(null=True)  # nothing new is given out for it
 
 
 class SetupLink(Model):
@@ -68,15 +75,22 @@ class TokenRevoked(Event):
 
 
 @dataclasses.dataclass(frozen=True)
-class LoggedIn(Event):
-    principal_id: str
+class LoginMade(Event):
+    login_id: str
     name: str
+    principal_id: str
+    dialect: str
+    how: str
 
 
 @dataclasses.dataclass(frozen=True)
-class LoggedOut(Event):
-    principal_id: str
+class LoginRevoked(Event):
+    """Signed out, or ended from elsewhere."""
+
+    login_id: str
     name: str
+    principal_id: str
+    dialect: str
 
 
 def digest(secret: str) -> str:
@@ -116,7 +130,7 @@ def verify_token(secret: str) -> Proven | None:
     if row is None:
         return None
     stale = row.last_used_at is None or now() - row.last_used_at > TOUCH
-    return Proven(row.id, access.actor(row.principal, row.scopes, "token"), stale)
+    return Proven(row.id, access.actor(row.principal, row.scopes, "token", row.id), stale)
 
 
 def touch_token(id: str) -> None:
@@ -142,40 +156,111 @@ def revoke(id: str) -> None:
 # --- logins ------------------------------------------------------------------
 
 
-def log_in(principal: Principal) -> Sensitive:
-    """A new login, and the secret that its cookie carries. The caller has checked the password."""
+def log_in(principal: Principal, via: str = "password") -> Sensitive:
+    """A new login, and the secret that its cookie carries. The caller has checked who it is."""
     secret = Sensitive(secrets.token_urlsafe(32))
-    Login.create(principal=principal, digest=digest(secret), last_seen_at=now(), expires_at=now() + LOGIN_LASTS)
-    emit(LoggedIn(principal.id, principal.name))
+    _begin(principal, "cookie", LOGIN_LASTS, via, secret)
     return secret
 
 
-def _open_logins() -> Any:
-    """A login from before the password was set has ended."""
-    fresh = Principal.password_set_at.is_null() | (Login.created_at >= Principal.password_set_at)
-    current = (Login.expires_at > now()) & ~Principal.disabled & fresh
-    return Login.select(Login, Principal).join(Principal).where(current)
+def open_login(principal: Principal, dialect: str, lasts: datetime.timedelta, via: str = "password") -> Login:
+    """A new login that signed tokens name by its id. The caller has checked who it is."""
+    return _begin(principal, dialect, lasts, via, secrets.token_urlsafe(32))
+
+
+def _begin(principal: Principal, dialect: str, lasts: datetime.timedelta, via: str, secret: str) -> Login:
+    moment = now()
+    row = Login.create(
+        principal=principal,
+        digest=digest(secret),
+        dialect=dialect,
+        via=via,
+        address=current_actor.get().address,
+        proved_at=moment,
+        last_seen_at=moment,
+        expires_at=moment + lasts,
+    )
+    principals.note_login(principal.id)
+    emit(LoginMade(row.id, principal.name, principal.id, dialect, via))
+    return row
+
+
+def _current() -> Any:
+    """Logins that hold, with their principals."""
+    fresh = Principal.password_set_at.is_null() | (Login.proved_at >= Principal.password_set_at)
+    held = (Login.expires_at > now()) & ~Principal.disabled & fresh
+    return Login.select(Login, Principal).join(Principal).where(held)
 
 
 def verify_login(secret: str) -> Proven | None:
-    """None: unknown, over, or of somebody who is disabled."""
-    row = _open_logins().where(Login.digest == digest(secret)).get_or_none()
+    """By the secret of a cookie. None: unknown, over, or of somebody who is disabled."""
+    return _proven(_current().where(Login.digest == digest(secret)).get_or_none(), "cookie")
+
+
+def verify_login_id(id: str) -> Proven | None:
+    """By the id in a signed token, which the caller has verified. A closed login still proves who it was."""
+    return _proven(_current().where(Login.id == id, Login.dialect != "cookie").get_or_none(), "jwt")
+
+
+def _proven(row: Login | None, via: str) -> Proven | None:
     if row is None:
         return None
-    return Proven(row.id, access.actor(row.principal, via="cookie"), now() - row.last_seen_at > TOUCH)
+    return Proven(row.id, access.actor(row.principal, None, via, row.id), now() - row.last_seen_at > TOUCH)
+
+
+def refreshable(id: str) -> Login | None:
+    """The login, with its principal, for which new tokens may be given out; None: over, closed or unknown."""
+    row: Login | None = _current().where(Login.id == id, Login.closed_at.is_null()).get_or_none()
+    return row
+
+
+def logins(principal_id: str) -> list[Login]:
+    """Those that hold; the newest first."""
+    found = _current().where(Login.principal == principal_id, Login.closed_at.is_null())
+    return list(found.order_by(Login.created_at.desc()))
 
 
 def touch_login(id: str) -> None:
-    """Seen now, so it lasts from now."""
-    Login.update(last_seen_at=now(), expires_at=now() + LOGIN_LASTS).where(Login.id == id).execute()
+    """Seen now. A cookie lasts from now; what a signed token says of its end stands."""
+    Login.update(last_seen_at=now()).where(Login.id == id).execute()
+    Login.update(expires_at=now() + LOGIN_LASTS).where(Login.id == id, Login.dialect == "cookie").execute()
 
 
 def log_out(secret: str) -> None:
-    """Nothing happens where there is no such login."""
-    row = Login.select(Login, Principal).join(Principal).where(Login.digest == digest(secret)).get_or_none()
+    """End a cookie's login. Nothing happens where there is no such login."""
+    row = Login.get_or_none(Login.digest == digest(secret))
     if row is not None:
-        Login.delete().where(Login.id == row.id).execute()
-        emit(LoggedOut(row.principal.id, row.principal.name))
+        end_login(row.id)
+
+
+def close_login(id: str) -> None:
+    """Nothing new is given out for it; what was given out lives out its minutes. Twice is the same as once."""
+    row = Login.select(Login, Principal).join(Principal).where(Login.id == id, Login.closed_at.is_null()).get_or_none()
+    if row is not None:
+        Login.update(closed_at=now()).where(Login.id == id).execute()
+        emit(LoginRevoked(row.id, row.principal.name, row.principal.id, row.dialect))
+
+
+def end_login(id: str) -> None:
+    """At once, and with all that names it. Nothing happens where there is no such login."""
+    row = Login.select(Login, Principal).join(Principal).where(Login.id == id).get_or_none()
+    if row is not None:
+        Login.delete().where(Login.id == id).execute()
+        emit(LoginRevoked(row.id, row.principal.name, row.principal.id, row.dialect))
+
+
+def end_logins(principal_id: str, but: str | None = None) -> None:
+    """Every login of somebody, except one."""
+    for row in list(Login.select().where(Login.principal == principal_id)):
+        if row.id != but:
+            end_login(row.id)
+
+
+def set_password(principal_id: str, password_hash: Sensitive, but: str | None = None) -> None:
+    """Also ends every login of this principal, except the one that the change was made in."""
+    principals.set_password(principal_id, password_hash)
+    if but is not None:
+        Login.update(proved_at=now()).where(Login.id == but, Login.principal == principal_id).execute()
 
 
 def forget_expired() -> None:
@@ -205,9 +290,33 @@ def use_setup_link(secret: str, name: str, email: str, password_hash: Sensitive)
     """Make the first administrator; the link is gone with it."""
     check_setup_link(secret)
     SetupLink.delete().execute()
-    return principals.add(NewPrincipal(name, email=email, password_hash=password_hash, administrator=True))
+    return access.add_administrator(NewPrincipal(name, email=email, password_hash=password_hash))
 
 
 @hookimpl
 def register_models() -> list[type[peewee.Model]]:
     return [Token, Login, SetupLink]
+
+
+def _add_columns(db: peewee.SqliteDatabase) -> None:
+    sql = cast(Callable[[str], Any], db.execute_sql)
+    for name, start in (("dialect", "cookie"), ("via", "password"), ("address", ""), ("proved_at", "")):
+        sql(f"alter table login add column {name} text not null default '{start}'")
+    sql("alter table login add column closed_at text")
+    sql("update login set proved_at = created_at")
+
+
+@hookimpl
+def register_migrations() -> list[Migration]:
+    return [Migration("credentials_0001_logins_of_every_dialect", _add_columns)]
+
+
+@hookimpl
+def before_commit(events: Sequence[Event]) -> None:
+    """Logins that no longer hold go with what ended them: whoever is enabled again signs in again."""
+    for event in events:
+        if isinstance(event, PrincipalDisabled):
+            Login.delete().where(Login.principal == event.principal_id).execute()
+        elif isinstance(event, PasswordChanged):
+            set_at = Principal.select(Principal.password_set_at).where(Principal.id == event.principal_id)
+            Login.delete().where(Login.principal == event.principal_id, Login.proved_at < set_at).execute()

@@ -10,13 +10,13 @@ from quart.typing import TestClientProtocol as Client
 
 from roci import Actor, Conflict, Roci, Settings, TooMany, Unauthenticated, now
 from roci_plugins.auth.passwords import Passwords
-from roci_plugins.domain import credentials, principals
+from roci_plugins.domain import access, credentials, principals, roles
 from roci_plugins.domain.credentials import Token
 from roci_plugins.domain.principals import NewPrincipal, Principal
 
 
 async def make(roci: Roci, name: str = "ci", **fields: object) -> Principal:
-    return await roci.write(principals.add, NewPrincipal(name, kind="service", administrator=True, **fields))  # type: ignore[arg-type]
+    return await roci.write(access.add_administrator, NewPrincipal(name, kind="service", **fields))  # type: ignore[arg-type]
 
 
 async def token(roci: Roci, who: Principal, **options: object) -> tuple[Token, dict[str, str]]:
@@ -91,12 +91,13 @@ async def test_a_new_password_ends_every_stay(roci: Roci, client: Client) -> Non
 
 
 async def test_the_last_administrator_stays(roci: Roci) -> None:
-    admin = await roci.write(principals.add, NewPrincipal("admin", administrator=True))
+    admin = await roci.write(access.add_administrator, NewPrincipal("admin"))
     for act in (principals.remove, principals.disable):
         with pytest.raises(Conflict, match="last"):
             await roci.write(act, admin.id)
+    binding = (await roci.read(roles.bindings, "admin"))[0]
     with pytest.raises(Conflict, match="last"):
-        await roci.write(principals.change, admin.id, administrator=False)
+        await roci.write(access.unbind, binding.id)
 
 
 async def test_the_settings_password_makes_the_first_administrator_only(settings: Settings) -> None:
@@ -112,7 +113,7 @@ async def test_the_settings_password_makes_the_first_administrator_only(settings
 async def test_ten_thousand_wrong_passwords_wait_and_delay_nobody_else(roci: Roci) -> None:
     passwords = roci.part(Passwords)
     hashed = await passwords.make("correct horse")
-    await roci.write(principals.add, NewPrincipal("ann", password_hash=hashed, administrator=True))
+    await roci.write(access.add_administrator, NewPrincipal("ann", password_hash=hashed))
     outcomes: dict[type, int] = {}
     for number in range(10_000):
         try:

@@ -10,7 +10,7 @@ import pytest
 
 from roci import Conflict, Invalid, NotFound, Sensitive, now, outbox
 from roci_plugins.core.store import Store
-from roci_plugins.domain import credentials, principals
+from roci_plugins.domain import access, credentials, principals, roles
 from roci_plugins.domain.credentials import Login, SetupLink, Token
 from roci_plugins.domain.principals import NewPrincipal, Principal
 
@@ -20,7 +20,7 @@ HASH = Sensitive("a hash")
 @pytest.fixture(autouse=True)
 def transaction(tmp_path: Path) -> Iterator[None]:
     store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([*principals.register_models(), *credentials.register_models()], [])
+    store.prepare([*roles.register_models(), *principals.register_models(), *credentials.register_models()], [])
     with store.transaction():
         yield
     store.close()
@@ -28,7 +28,7 @@ def transaction(tmp_path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def ann() -> Principal:
-    return principals.add(NewPrincipal("ann", password_hash=HASH, administrator=True))
+    return access.add_administrator(NewPrincipal("ann", password_hash=HASH))
 
 
 def ago(**span: float) -> datetime.datetime:
@@ -135,13 +135,13 @@ def test_signing_out_ends_one_login_and_is_harmless_without_one(ann: Principal):
 
 def test_a_new_password_ends_the_logins_from_before_and_no_token(ann: Principal):
     login, (_, token) = credentials.log_in(ann), credentials.issue(ann.id, "laptop")
-    principals.set_password(ann.id, HASH)
+    credentials.set_password(ann.id, HASH)
     assert credentials.verify_login(login) is None and credentials.verify_token(token)
     assert credentials.verify_login(credentials.log_in(principals.get(ann.id)))
 
 
 def test_a_disabled_principal_proves_nothing_until_enabled(ann: Principal):
-    principals.add(NewPrincipal("bob", administrator=True))
+    access.add_administrator(NewPrincipal("bob"))
     login, (_, token) = credentials.log_in(ann), credentials.issue(ann.id, "laptop")
     principals.disable(ann.id)
     assert credentials.verify_login(login) is None and credentials.verify_token(token) is None
