@@ -12,7 +12,7 @@ from quart.testing.connections import WebsocketResponseError
 from quart.typing import TestClientProtocol as Client
 
 from roci import Permission, Roci, Settings, Surface, core, current_actor, hookimpl
-from roci_plugins.domain import credentials, principals
+from roci_plugins.domain import access, credentials, principals
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.surfaces.http import accepts, base_url, client_address, needs, paging, public, signed_in, uuid
 
@@ -79,7 +79,7 @@ async def roci(settings: Settings) -> AsyncIterator[Roci]:
 
 @pytest.fixture
 async def bearer(roci: Roci) -> Headers:
-    robot = await roci.write(principals.add, NewPrincipal("robot", kind="service", administrator=True))
+    robot = await roci.write(access.add_administrator, NewPrincipal("robot", kind="service"))
     _, secret = await roci.write(credentials.issue, robot.id, "t")
     return {"Authorization": f"Bearer {secret}"}
 

@@ -11,7 +11,7 @@ from quart.typing import TestClientProtocol as Client
 
 from roci import NotFound, Roci
 from roci_plugins.auth.passwords import Passwords
-from roci_plugins.domain import credentials, principals
+from roci_plugins.domain import access, credentials
 from roci_plugins.domain.principals import NewPrincipal
 
 GOOD = {"username": "ann", "password": "correct horse"}
@@ -20,7 +20,7 @@ GOOD = {"username": "ann", "password": "correct horse"}
 @pytest.fixture
 async def ann(roci: Roci) -> None:
     hashed = await roci.part(Passwords).make(GOOD["password"])
-    await roci.write(principals.add, NewPrincipal("ann", password_hash=hashed, administrator=True))
+    await roci.write(access.add_administrator, NewPrincipal("ann", password_hash=hashed))
 
 
 async def sees_agents(client: Client) -> int:
