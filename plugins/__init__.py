@@ -11,6 +11,7 @@ ESSENTIAL: tuple[str, ...] = (
     "domain.policies",
     "domain.applications",
     "domain.secrets",
+    "domain.factors",
     "domain.spaces",
     "domain.operations",
     "domain.deployments",
@@ -25,6 +26,8 @@ ESSENTIAL: tuple[str, ...] = (
     "agent.socket",
     "auth.rbac",
     "auth.passwords",
+    "auth.steps",
+    "auth.factors",
     "auth.first_run",
 )
 
@@ -48,6 +51,7 @@ DEFAULT: tuple[str, ...] = (
     "auth.bearer",
     "auth.cookies",
     "surfaces.native",
+    "surfaces.rootcx",
     "surfaces.raworc",
     "surfaces.openapi",
     "web",

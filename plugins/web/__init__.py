@@ -1,4 +1,4 @@
-"""The pages, server-rendered: signing in and out, the first run, the start page. They call what the API calls."""
+"""The pages, server-rendered: signing in and out, the first run, one's account. They call what the API calls."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from roci import Answer, Roci, RociError, Surface, hookimpl
 
 from ..surfaces.http import public
 from ..surfaces.native.errors import answer as native_answer
-from . import pages
+from . import account, pages, second
 
-STYLE = Path(__file__).parent / "static" / "style.css"
+STATIC = Path(__file__).parent / "static"
+FILES = {"style.css": "text/css", "passkeys.js": "text/javascript"}  # all there is: nothing else is looked for
 
 
 def wants_json() -> bool:
@@ -29,15 +30,21 @@ def answer(error: RociError) -> Answer:
     return pages.error_page(error), error.status
 
 
-async def style() -> Response:
-    """The one style sheet."""
-    return Response(STYLE.read_bytes(), content_type="text/css", headers={"Cache-Control": "max-age=3600"})
+def static_file(name: str) -> Any:
+    """The view of one file."""
+
+    async def view() -> Response:
+        content = (STATIC / name).read_bytes()
+        return Response(content, content_type=FILES[name], headers={"Cache-Control": "max-age=3600"})
+
+    return public(view)
 
 
 @hookimpl
 def register_surfaces(roci: Roci) -> list[Surface]:
     web = Blueprint("web", __name__, template_folder="templates")
-    web.register_blueprint(pages.routes)
-    view: Any = public(style)
-    web.add_url_rule("/static/style.css", "style", view)
+    for part in (pages, second, account):
+        web.register_blueprint(part.routes)
+    for name in FILES:
+        web.add_url_rule(f"/static/{name}", name.replace(".", "_"), static_file(name))
     return [Surface("web", "", web, answer)]

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 from quart import Blueprint, Response, jsonify, redirect, render_template, request
 
-from roci import Actor, Forbidden, Invalid, RociError
+from roci import Actor, Invalid, RociError
 
 from ..agent.hub import Hub
 from ..auth import cookies
+from ..auth.factors import SecondFactorRequired
 from ..auth.passwords import Passwords
+from ..auth.sign_in import with_password
 from ..core.app import identify
 from ..domain import credentials
-from ..surfaces.http import base_url, check_origin, client_address, public, read_body, roci, scheme
+from ..surfaces.http import base_url, check_origin, client_address, public, read_body, roci
+from .forms import check_token, form_token, local_path, site, welcome
 from .install import install_line
+from .second import lead_on
 
 routes = Blueprint("pages", __name__)
 
@@ -30,6 +31,7 @@ class SignIn(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
     username: str
     password: str
+    otp: str | None = None  # a code of one's app, or a recovery code
 
 
 def error_page(error: RociError) -> str:
@@ -41,28 +43,6 @@ def error_page(error: RociError) -> str:
         f"<body><main><h1>{title}</h1><p>{escape(error.message)}</p>"
         '<p><a href="/">To the start page</a></p></main></body></html>'
     )
-
-
-def form_token() -> str:
-    """Goes into every form; only a page of ours knows it, since it comes of the cookie."""
-    secret = request.cookies.get(cookies.NAME, "")
-    return hashlib.sha256(b"form:" + secret.encode()).hexdigest()
-
-
-def is_https() -> bool:
-    """Whether the browser speaks https, as far as can be known: on plain http it would drop a Secure cookie.
-
-    A proxy that says nothing is believed to do https for the name in `public_url`, and for that name only.
-    """
-    public_url = urlsplit(roci.settings.public_url or "")
-    return scheme() == "https" or (public_url.scheme == "https" and public_url.netloc == request.host)
-
-
-def _local_path(path: str | None) -> str:
-    """Where to go after signing in: a path of ours, never an address."""
-    path = path or "/"
-    is_ours = path.startswith("/") and path.isprintable() and not path.startswith("//") and "\\" not in path
-    return path if is_ours else "/"
 
 
 @routes.get("/")
@@ -90,8 +70,14 @@ async def start() -> Any:
 @routes.get("/login")
 @public
 async def login_form() -> Any:
-    """The form to sign in with."""
-    return await render_template("login.html", next=_local_path(request.args.get("next")), message=None, name="")
+    """The form to sign in with, and the other ways there are."""
+    return await _login_page(local_path(request.args.get("next")))
+
+
+async def _login_page(target: str, name: str = "", message: str | None = None) -> str:
+    return await render_template(
+        "login.html", next=target, message=message, name=name[:100], passkeys=not site().trouble
+    )
 
 
 @routes.post("/login")
@@ -101,21 +87,21 @@ async def login() -> Any:
     check_origin()
     if request.mimetype == "application/json":
         given = await read_body(SignIn, optional=False)
-        return await _sign_in(given.username, given.password, jsonify(success=True, message="Signed in"))
+        person = await with_password(roci, given.username, given.password, client_address(), given.otp)
+        answer: Any = jsonify(success=True, message="Signed in")
+        await welcome(person, answer, "password")
+        return answer
     form = await request.form
-    name, password = form.get("username", ""), form.get("password", "")
-    target = _local_path(form.get("next"))
+    name, target = form.get("username", ""), local_path(form.get("next"))
     try:
-        return await _sign_in(name, password, redirect(target, 303))
+        person = await with_password(roci, name, form.get("password", ""), client_address())
+    except SecondFactorRequired as required:
+        return lead_on(required, target)
     except RociError as error:
-        page = await render_template("login.html", next=target, message=error.message, name=name[:100])
         headers = {"Retry-After": str(error.details["retry_after"])} if "retry_after" in error.details else {}
-        return page, error.status, headers
-
-
-async def _sign_in(name: str, password: str, response: Any) -> Any:
-    person = await roci.part(Passwords).check(name, password, client_address())
-    await cookies.sign_in(roci, person, response, is_https())
+        return await _login_page(target, name, error.message), error.status, headers
+    response: Any = redirect(target, 303)
+    await welcome(person, response, "password")
     return response
 
 
@@ -134,9 +120,7 @@ async def logout() -> Any:
     if request.mimetype == "application/json":
         response: Response = jsonify(success=True, message="Signed out")
     else:
-        token = (await request.form).get("token", "")
-        if not hmac.compare_digest(token.encode(), form_token().encode()):  # bytes: text would have to be ASCII
-            raise Forbidden("this form is out of date: go back, reload the page and try again")
+        check_token((await request.form).get("token", ""))
         response = redirect("/login", 303)  # type: ignore[assignment]
     await cookies.sign_out(roci, request, response)
     return response
@@ -167,5 +151,5 @@ async def setup(secret: str) -> Any:
     except Invalid as error:
         return await render_template("setup.html", message=error.message, name=name[:100]), 400
     response: Any = redirect("/", 303)
-    await cookies.sign_in(roci, person, response, is_https())
+    await welcome(person, response, "password")
     return response

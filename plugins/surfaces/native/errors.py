@@ -21,11 +21,14 @@ from roci import (
     WrongMethod,
 )
 
+from ...auth.factors import SecondFactorRequired
+
 # The first class that fits decides.
 READS: tuple[tuple[type[RociError], str, int], ...] = (
     (Malformed, "bad_request", 400),
     (NotReady, "bad_request", 400),
     (Invalid, "validation_error", 400),
+    (SecondFactorRequired, "second_factor_required", 401),
     (Unauthenticated, "unauthorized", 401),
     (Forbidden, "forbidden", 403),
     (NotFound, "not_found", 404),
