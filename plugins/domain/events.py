@@ -20,7 +20,7 @@ from typing import Any, cast
 import msgspec
 import peewee
 
-from roci import Event, Migration, NotFound, Roci, Sensitive, hookimpl
+from roci import Event, Migration, NotFound, Permission, Roci, Sensitive, hookimpl
 
 from . import chain, keyring
 from .model import Json, Utc
@@ -96,7 +96,7 @@ class Where:
 
     column: str
     value: Any
-    test: str = "eq"  # eq, neq, contains, gte, lte, lt
+    test: str = "eq"  # eq, neq, contains, gte, lte, lt, gt
 
 
 def _either(*names: str, contains: bool = False) -> Any:
@@ -125,6 +125,7 @@ TESTS: Mapping[str, Any] = {
     "gte": lambda field, value: field >= value,
     "lte": lambda field, value: field <= value,
     "lt": lambda field, value: field < value,
+    "gt": lambda field, value: field > value,
 }
 
 
@@ -343,6 +344,11 @@ def register_models() -> list[type[peewee.Model]]:
 @hookimpl
 def register_migrations() -> list[Migration]:
     return [Migration("events_0001_number_and_seal", _number_and_file)]
+
+
+@hookimpl
+def register_permissions() -> list[Permission]:
+    return [Permission("audit.read", "read the audit trail")]
 
 
 @hookimpl
