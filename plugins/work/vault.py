@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from roci import Conflict, Invalid, NotFound, Roci, Sensitive, core, hookimpl
 
-from ..domain import applications, keyring, secrets
+from ..domain import applications, keyring, secrets, spaces
 from ..secretstores import Scope, SecretStore, Stored
 
 log = logging.getLogger("roci.secrets")
@@ -120,14 +120,16 @@ class Vault:
         return found
 
     async def _scope(self, scope: str) -> Scope:
-        """Raises NotFound for internal ones, and for an application that does not exist; Invalid for what is none."""
+        """Raises NotFound for internal ones, and where the owner does not exist; Invalid for what is none."""
         if secrets.is_internal(scope):
             raise NotFound(f"there are no secrets in {scope}")
         secrets.check_scope(scope)
         kind, _, id = scope.partition("/")
-        if kind != "application":
-            return Scope(scope, id or scope)
-        return Scope(scope, (await self.roci.read(applications.get, id)).name)
+        if kind == "application":
+            return Scope(scope, (await self.roci.read(applications.get, id)).name)
+        if kind == "space":
+            await self.roci.read(spaces.get, id)
+        return Scope(scope, id or scope)
 
     async def _writable(self, scope: str, name: str) -> SecretStore:
         """Where a secret of this name lies or would lie."""
