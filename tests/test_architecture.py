@@ -27,7 +27,7 @@ BELOW: dict[str, set[str]] = {
     "agent": {"domain", "backends"},
     "work": {"domain", "agent", "core", "secretstores"},
     "auth": {"domain", "core"},
-    "surfaces": {"domain", "work", "agent", "core"},
+    "surfaces": {"domain", "work", "agent", "auth", "core"},
     "web": {"domain", "work", "auth", "surfaces", "core", "agent"},
     "commands": {"domain", "work", "agent", "auth", "web", "core"},
 }
@@ -113,8 +113,17 @@ def test_every_view_says_who_may_call_it(app: Quart) -> None:
     assert silent == []
 
 
+def asked_inside(path: Path) -> Iterator[str]:
+    """The permissions that views of a module ask for with `require`."""
+    calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    for call in calls:
+        if getattr(call.func, "id", "") == "require" and call.args and isinstance(call.args[0], ast.Constant):
+            yield str(call.args[0].value)
+
+
 def test_every_permission_that_a_view_needs_is_registered(roci: Roci, app: Quart) -> None:
     wanted = {getattr(view, "access", "") for view in app.view_functions.values()} - {"public", "signed in", ""}
+    wanted |= {name for path in PLUGINS if {"surfaces", "web"} & set(path.parts) for name in asked_inside(path)}
     assert wanted <= roci.permissions.keys()
     assert roci.permissions.keys() <= wanted, "a permission nobody asks for"
 

@@ -20,6 +20,7 @@ from roci import Answer, Roci, RociError, Surface, __version__, hookimpl
 from .http import JSON, Documented, documented, public, roci
 
 routes = Blueprint("openapi", __name__)
+UUID = {"format": "uuid"}
 REFERENCE = "#/components/schemas/{model}"
 ERRORS = {
     "400": "The request cannot be read, or breaks a rule; the message names the field and the reason.",
@@ -116,10 +117,10 @@ def _operation(surface: Surface, rule: Rule, method: str, view: Any, schemas: _S
 
 
 def _parameters(rule: Rule, note: Documented) -> list[dict[str, Any]]:
-    """Ids of paths are UUIDs; every query parameter may be left out."""
+    """Ids of paths are UUIDs, names are text; every query parameter may be left out."""
     limits = {"limit": {"minimum": 1, "maximum": 1000}, "offset": {"minimum": 0, "maximum": 2**53}}
     path: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", **(UUID if name == "id" else {})}}
         for name in sorted(rule.arguments)
     ]
     query = [

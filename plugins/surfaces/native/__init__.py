@@ -1,12 +1,28 @@
-"""ROCI's own REST surface, /api/v1: hosts (on the wire: agents), applications, policies, operations, health."""
+"""ROCI's own REST surface, /api/v1: hosts (on the wire: agents), applications, policies, operations, health, people
+and their rights.
+"""
 
 from __future__ import annotations
 
-from quart import Blueprint
+from quart import Blueprint, Request
 
 from roci import Permission, Roci, Surface, hookimpl
 
-from . import agents, applications, health, operations, policies
+from ..dialect import dialect
+from . import (
+    access,
+    agents,
+    applications,
+    audit,
+    bindings,
+    health,
+    operations,
+    policies,
+    roles,
+    secrets,
+    tokens,
+    users,
+)
 from .errors import ErrorBody, answer
 
 PERMISSIONS = (
@@ -24,6 +40,27 @@ PERMISSIONS = (
 )
 
 
+MODULES = (
+    health,
+    agents,
+    applications,
+    policies,
+    operations,
+    users,
+    tokens,
+    roles,
+    bindings,
+    access,
+    audit,
+    secrets,
+)
+
+
+def claims(request: Request, body: bytes) -> bool:
+    """Paths that other dialects have too are ours unless the request speaks one of theirs."""
+    return dialect(request, body) == "native"
+
+
 @hookimpl
 def register_permissions() -> tuple[Permission, ...]:
     return PERMISSIONS
@@ -32,6 +69,6 @@ def register_permissions() -> tuple[Permission, ...]:
 @hookimpl
 def register_surfaces(roci: Roci) -> list[Surface]:
     native = Blueprint("native", __name__)
-    for module in (health, agents, applications, policies, operations):
-        native.register_blueprint(module.routes)
-    return [Surface("native", "/api/v1", native, answer, error_body=ErrorBody)]
+    for routes in (*(module.routes for module in MODULES), users.own_routes):
+        native.register_blueprint(routes)
+    return [Surface("native", "/api/v1", native, answer, claims, ErrorBody)]

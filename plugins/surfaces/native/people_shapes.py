@@ -1,0 +1,318 @@
+"""The wire shapes of people, tokens, roles, bindings and decisions: what comes in, what goes out. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr
+from typing_extensions import TypedDict
+
+from roci import Actor
+
+from ...domain import principals, roles
+from ...domain.access import Explanation, Source
+from ...domain.credentials import Token
+from ...domain.model import wire_time
+from ...domain.principals import Principal
+from ...domain.roles import Binding, Role
+from ...domain.rules import Grant
+from .shapes import Body, Id
+
+SCOPE = r"[A-Za-z0-9_.:/*\[\]+-]{1,200}"
+
+
+def _in_utc(moment: datetime.datetime) -> datetime.datetime:
+    try:
+        return moment.astimezone(datetime.UTC)
+    except OverflowError:
+        raise ValueError("this is no time") from None
+
+
+When = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_utc)]
+Name = Annotated[str, Field(json_schema_extra={"pattern": f"^{principals.NAME.pattern}$"})]
+RoleName = Annotated[str, Field(json_schema_extra={"pattern": f"^{roles.NAME.pattern}$"})]
+Line = Annotated[str, Field(max_length=200)]
+Text = Annotated[str, Field(max_length=10_000)]
+Scopes = Annotated[list[Annotated[str, Field(pattern=f"^{SCOPE}$")]], Field(min_length=1, max_length=100)]
+Password = Annotated[SecretStr, Field(strict=False)]  # so that no message or log can show it
+
+
+class NewUser(Body):
+    name: Name
+    kind: Literal["person", "service"] = "person"
+    email: str = Field("", max_length=255)
+    display_name: Line = ""
+    description: Text | None = None
+    password: Password | None = None
+
+
+class UserChanges(Body):
+    email: str | None = Field(None, max_length=255)
+    display_name: Line | None = None
+    description: Text | None = None
+
+
+class OwnChanges(Body):
+    email: str | None = Field(None, max_length=255)
+    display_name: Line | None = None
+
+
+class NewPassword(Body):
+    password: Password
+    current_password: Password | None = None
+
+
+class NewToken(Body):
+    name: str = Field(min_length=1, max_length=100)
+    scopes: Scopes | None = None
+    expires_at: When | None = None
+    user: str | None = Field(None, max_length=255)
+
+
+class RuleIn(Body):
+    action: str = Field(min_length=1, max_length=300)
+    resource: str = Field("*", max_length=300)
+
+
+class NewRole(Body):
+    name: RoleName
+    description: Text | None = None
+    rules: list[RuleIn] = Field([], max_length=1000)
+    inherits: list[str] = Field([], max_length=100)
+
+
+class RoleChanges(Body):
+    description: Text | None = None
+    rules: list[RuleIn] | None = Field(None, max_length=1000)
+    inherits: list[str] | None = Field(None, max_length=100)
+
+
+class NewBinding(Body):
+    subject: Name
+    role: RoleName
+    space: str | None = Field(None, min_length=1, max_length=255)
+
+
+# --- out ---------------------------------------------------------------------
+
+
+class UserOut(TypedDict):
+    id: Id
+    name: str
+    kind: Literal["person", "service", "agent", "assistant"]
+    email: str
+    display_name: str
+    description: str | None
+    administrator: bool
+    disabled: bool
+    space: str | None
+    has_password: bool
+    created_at: str
+    last_login_at: str | None
+
+
+class Users(TypedDict):
+    users: list[UserOut]
+    total: int
+
+
+class GrantOut(TypedDict):
+    action: str
+    resource: str
+    space: str | None
+
+
+class Me(TypedDict):
+    """`permissions` are those held for the whole of ROCI, with this credential; `grants` all that roles give."""
+
+    id: str
+    name: str
+    kind: str
+    email: str
+    display_name: str
+    administrator: bool
+    via: str
+    scopes: list[str] | None
+    permissions: list[str]
+    grants: list[GrantOut]
+
+
+class TokenOut(TypedDict):
+    id: Id
+    name: str
+    user: str
+    user_id: Id
+    scopes: list[str] | None
+    state: Literal["valid", "expired", "revoked"]
+    created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+    revoked_at: str | None
+
+
+class IssuedToken(TokenOut):
+    """`token` is the secret itself. It is not shown again."""
+
+    token: str
+
+
+class Tokens(TypedDict):
+    tokens: list[TokenOut]
+    total: int
+
+
+class RuleOut(TypedDict):
+    action: str
+    resource: str
+
+
+class RoleOut(TypedDict):
+    """`text` is the role as it was written in its dialect, where that is not this one."""
+
+    name: str
+    description: str | None
+    dialect: str
+    rules: list[RuleOut]
+    inherits: list[str]
+    built_in: bool
+    text: Any
+    created_at: str
+    updated_at: str
+
+
+class Roles(TypedDict):
+    roles: list[RoleOut]
+    total: int
+
+
+class BindingOut(TypedDict):
+    id: str
+    subject: str
+    role: str
+    space: str | None
+    created_at: str
+
+
+class Bindings(TypedDict):
+    bindings: list[BindingOut]
+    total: int
+
+
+class SourceOut(GrantOut):
+    """A rule that somebody has: from which role, through which binding."""
+
+    role: str
+    bound_role: str
+    binding_id: str
+
+
+class ExplanationOut(TypedDict):
+    subject: str
+    action: str
+    resource: str
+    allowed: bool
+    why: str
+    because: list[SourceOut]
+    nearly: list[SourceOut]
+
+
+class PermissionOut(TypedDict):
+    name: str
+    meaning: str
+
+
+class Permissions(TypedDict):
+    permissions: list[PermissionOut]
+    total: int
+
+
+def user(row: Principal) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "kind": row.kind,
+        "email": row.email,
+        "display_name": row.display_name,
+        "description": row.description,
+        "administrator": row.administrator,
+        "disabled": row.disabled,
+        "space": row.space,
+        "has_password": row.password_hash is not None,
+        "created_at": wire_time(row.created_at),
+        "last_login_at": wire_time(row.last_login_at),
+    }
+
+
+def me(who: Actor, row: Principal | None, permissions: Iterable[str], grants: Iterable[Grant]) -> dict[str, Any]:
+    """`row` is None for those who are nowhere stored: anybody, where sign-in is switched off."""
+    return {
+        "id": who.id,
+        "name": who.name,
+        "kind": who.kind,
+        "email": row.email if row else "",
+        "display_name": row.display_name if row else "",
+        "administrator": row.administrator if row else "*" in who.rights,
+        "via": who.via,
+        "scopes": None if who.scopes is None else sorted(who.scopes),
+        "permissions": sorted(permissions),
+        "grants": [each._asdict() for each in grants],
+    }
+
+
+def token(row: Token, moment: datetime.datetime) -> dict[str, Any]:
+    is_over = row.expires_at is not None and row.expires_at <= moment
+    return {
+        "id": row.id,
+        "name": row.name,
+        "user": row.principal.name,
+        "user_id": row.principal.id,
+        "scopes": row.scopes,
+        "state": "revoked" if row.revoked_at else "expired" if is_over else "valid",
+        "created_at": wire_time(row.created_at),
+        "expires_at": wire_time(row.expires_at),
+        "last_used_at": wire_time(row.last_used_at),
+        "revoked_at": wire_time(row.revoked_at),
+    }
+
+
+def role(row: Role) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "description": row.description,
+        "dialect": row.dialect,
+        "rules": [rule._asdict() for rule in row.grants],
+        "inherits": row.inherits,
+        "built_in": row.built_in,
+        "text": row.text,
+        "created_at": wire_time(row.created_at),
+        "updated_at": wire_time(row.updated_at),
+    }
+
+
+def binding(row: Binding) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "subject": row.subject,
+        "role": row.role,
+        "space": row.space,
+        "created_at": wire_time(row.created_at),
+    }
+
+
+def explanation(subject: str, action: str, resource: str, found: Explanation) -> dict[str, Any]:
+    return {
+        "subject": subject,
+        "action": action,
+        "resource": resource,
+        "allowed": found.allowed,
+        "why": found.why,
+        "because": [_source(each) for each in found.because],
+        "nearly": [_source(each) for each in found.nearly],
+    }
+
+
+def _source(each: Source) -> dict[str, Any]:
+    bound = each.binding
+    return {**each.grant._asdict(), "role": each.role, "bound_role": bound.role, "binding_id": bound.id}
