@@ -54,10 +54,11 @@ class Knock:
 
 
 class Pace:
-    """How often an address may knock with agents that nobody knows: each costs lookups and rows."""
+    """How often an address may knock with agents that nobody knows, or with others that cost lookups and rows."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, whom: str = "unknown agents") -> None:
         self._clock = clock
+        self._whom = whom
         self._knocks: OrderedDict[str, tuple[float, int]] = OrderedDict()  # when its minute began, how many since
 
     def check(self, peer: str) -> None:
@@ -71,7 +72,7 @@ class Pace:
         if len(self._knocks) > ADDRESSES:
             self._knocks.popitem(last=False)
         if count >= KNOCKS:
-            raise TooMany("too many unknown agents from this address: wait a minute", retry_after=60)
+            raise TooMany(f"too many {self._whom} from this address: wait a minute", retry_after=60)
 
 
 class Doorkeeper:

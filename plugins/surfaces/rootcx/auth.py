@@ -39,6 +39,9 @@ class RootcxSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class Registrations(Pace):
     """How often an address may register somebody."""
 
+    def __init__(self) -> None:
+        super().__init__(whom="new people")
+
 
 def access_token(person: Principal, login: Login) -> dict[str, Any]:
     token = roci.part(Tokens).mint("rootcx", person, login, ACCESS_LASTS)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field,
 
 from ...domain.model import wire_time
 from ...domain.principals import Principal
+from ...domain.providers import Provider
 from ...domain.roles import Binding, Role
 from .permissions import keys_of
 
@@ -34,6 +35,7 @@ def _uuid(text: str) -> str:
 Id = Annotated[str, AfterValidator(_uuid)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Description = Annotated[str, StringConstraints(max_length=10_000)]
 
 
@@ -51,6 +53,30 @@ class Login(Body):
 
 class Refresh(Body):
     refresh_token: Text = Field(validation_alias="refreshToken")
+
+
+class NewProvider(Body):
+    id: Name
+    display_name: Name = Field(validation_alias=AliasChoices("displayName", "display_name"))
+    issuer: Text = Field(validation_alias=AliasChoices("issuerUrl", "issuer_url"))
+    client_id: Name = Field(validation_alias=AliasChoices("clientId", "client_id"))
+    client_secret: Secret | None = Field(None, validation_alias=AliasChoices("clientSecret", "client_secret"))
+    scopes: list[str] = ["openid", "email", "profile"]
+    auto_register: bool = Field(True, validation_alias=AliasChoices("autoRegister", "auto_register"))
+    default_role: Name = Field("base", validation_alias=AliasChoices("defaultRole", "default_role"))
+    role_claim: Name | None = Field(None, validation_alias=AliasChoices("roleClaim", "role_claim"))
+    enabled: bool = True
+
+
+class IdToken(Body):
+    provider_id: Text = Field(validation_alias=AliasChoices("providerId", "provider_id"))
+    id_token: Text = Field(validation_alias=AliasChoices("idToken", "id_token"))
+    otp: str | None = None
+
+
+class Nonce(Body):
+    nonce: Text
+    otp: str | None = None
 
 
 class NewRole(Body):
@@ -107,3 +133,7 @@ def assignment(binding: Binding, user_id: str) -> dict[str, Any]:
 
 def effective(roles: Iterable[str], permissions: Iterable[str]) -> dict[str, Any]:
     return {"roles": sorted(roles), "permissions": sorted(permissions)}
+
+
+def provider(row: Provider) -> dict[str, Any]:
+    return {"id": row.name, "displayName": row.display_name}
