@@ -426,6 +426,10 @@ class Hooks(Protocol):
         """These events are about to be committed; you are inside the transaction. Raise to abort it."""
 
     @hookspec
+    def on_refusal(self, roci: Roci, error: RociError) -> Awaitable[None] | None:
+        """This request is about to be answered with Unauthenticated, Forbidden or TooMany; the answer waits for you."""
+
+    @hookspec
     def on_event(self, roci: Roci, event: Event) -> Awaitable[None] | None:
         """An event was committed."""
 

@@ -45,6 +45,14 @@ def holds(password_hash: str | None, password: str) -> bool:
         return False
 
 
+class WrongPassword(Unauthenticated):
+    """The same for every reason. `tried` is the name that was given, for the audit trail."""
+
+    def __init__(self, tried: str) -> None:
+        super().__init__("wrong user name or password")
+        self.tried = tried
+
+
 class Passwords:
     """Checks and makes passwords without delaying anybody else."""
 
@@ -73,7 +81,7 @@ class Passwords:
             row = await self._match(name, password, kinds)
             if row is None:
                 self.failed(name, address)
-                raise Unauthenticated("wrong user name or password")
+                raise WrongPassword(name)
         if forgive:
             self.succeeded(name, address)
         return row

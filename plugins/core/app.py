@@ -14,6 +14,7 @@ from werkzeug.routing import Rule
 
 from roci import (
     Actor,
+    Forbidden,
     Malformed,
     NotFound,
     Roci,
@@ -21,6 +22,7 @@ from roci import (
     StartupError,
     Surface,
     TooLarge,
+    TooMany,
     Unauthenticated,
     WrongMethod,
 )
@@ -210,7 +212,20 @@ async def _read_as_ours(roci: Roci, surface: Surface, error: HTTPException) -> R
     return RociError(error.name)
 
 
+async def refused(roci: Roci, error: RociError) -> None:
+    """Tell the plugins of a refusal before it is answered, once. For views that answer their errors themselves, too."""
+    if not isinstance(error, Unauthenticated | Forbidden | TooMany) or "refused" in g:
+        return
+    g.refused = True
+    for waiting in reversed(roci.hook.on_refusal(roci=roci, error=error)):
+        try:
+            await waiting
+        except Exception:
+            log.exception("a plugin failed on a refusal; it is answered all the same")
+
+
 async def _answered(app: Quart, surface: Surface, error: RociError) -> Response:
+    await refused(app.extensions["roci"], error)
     body, status = surface.answer(error)
     response = cast(Response, await app.make_response((body, status)))
     if "retry_after" in error.details:

@@ -316,6 +316,8 @@ before text, after text, data text not null, hash text not null)"""
 
 def _number_and_file(db: peewee.SqliteDatabase) -> None:
     """Rows get numbers and are filed as later ones are. They have no seals; the first one to come covers them too."""
+    if "recorded" not in db.get_tables():
+        return
     cursor = cast(Any, db).cursor()
     cursor.execute("alter table recorded rename to recorded_unsealed")
     indexes = (

@@ -15,7 +15,7 @@ from ..auth import cookies
 from ..auth.factors import SecondFactorRequired
 from ..auth.passwords import Passwords
 from ..auth.sign_in import with_password
-from ..core.app import identify
+from ..core.app import identify, refused
 from ..domain import credentials
 from ..surfaces.http import base_url, check_origin, client_address, public, read_body, roci
 from .forms import check_token, form_token, local_path, site, welcome
@@ -98,6 +98,7 @@ async def login() -> Any:
     except SecondFactorRequired as required:
         return lead_on(required, target)
     except RociError as error:
+        await refused(roci, error)
         headers = {"Retry-After": str(error.details["retry_after"])} if "retry_after" in error.details else {}
         return await _login_page(target, name, error.message), error.status, headers
     response: Any = redirect(target, 303)

@@ -13,6 +13,7 @@ from ..auth import passkeys
 from ..auth.factors import Factors, SecondFactorRequired
 from ..auth.passwords import Passwords
 from ..auth.steps import Step, Steps
+from ..core.app import refused
 from ..domain import factors, keyring, principals
 from ..domain.principals import Principal
 from ..surfaces.http import check_origin, client_address, public, read_body, roci
@@ -92,6 +93,7 @@ async def second() -> Any:
         if waiting.tries < 0 or not await roci.part(Factors).proves(waiting.principal_id, code):
             raise Unauthenticated("this code is wrong, was used before, or is over")
     except RociError as error:
+        await refused(roci, error)
         if waiting.tries <= 0:
             return await _begin_again()
         return await _second_page(waiting, error)

@@ -1,0 +1,45 @@
+"""Writes refused attempts: those of somebody who is known before they are answered, all others within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from roci import Roci, Task, hookimpl
+
+from ..domain import refusals
+from ..domain.refusals import Attempt, Refusals
+
+EVERY = 1.0  # seconds
+
+
+async def note(roci: Roci, attempt: Attempt) -> None:
+    """Write an attempt down, now or soon."""
+    kept, at = roci.part(Refusals), asyncio.get_running_loop().time()
+    if kept.is_urgent(attempt, at):
+        await roci.write(refusals.record, [attempt])
+    else:
+        kept.note(attempt, at)
+
+
+async def flush(roci: Roci, everything: bool = False) -> None:
+    """Write what was collected."""
+    if taken := roci.part(Refusals).take(asyncio.get_running_loop().time(), everything):
+        await roci.write(refusals.record, taken)
+
+
+@hookimpl
+@contextlib.asynccontextmanager
+async def lifespan(roci: Roci) -> AsyncIterator[None]:
+    roci.provide(Refusals())
+    yield
+    await flush(roci, everything=True)
+
+
+@hookimpl
+def register_tasks(roci: Roci) -> list[Task]:
+    async def run() -> None:
+        await flush(roci)
+
+    return [Task("write refused attempts", EVERY, run)]
