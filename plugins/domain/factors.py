@@ -7,6 +7,7 @@ Secrets of one-time codes lie in the secret store, of recovery codes only digest
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import hmac
 import re
@@ -147,7 +148,7 @@ def add_totp(ring: Keyring, principal_id: str, secret: str, code: str) -> list[S
     """From now on codes are asked for; `code` shows that the app has the secret. Returns recovery codes, if new."""
     if _totp(principal_id) is not None:
         raise Conflict("one-time codes are set up already: remove them first to set them up on another device")
-    step = _step_of(secret, code)
+    step = step_of(secret, code, now())
     if step is None:
         raise Invalid("that is not what the app should show now: try the next code, and check both clocks")
     row = Totp.create(principal=principal_id, last_step=step)
@@ -160,7 +161,7 @@ def check_totp(ring: Keyring, principal_id: str, code: str) -> bool:
     """Whether this is a code of now, of half a minute ago or ahead, and later than the last one. Uses it up."""
     row = _totp(principal_id)
     secret = secrets.value(ring, _scope(principal_id), SECRET) if row else None
-    step = _step_of(secret, code, after=row.last_step) if row and secret else None
+    step = step_of(secret, code, now(), row.last_step) if row and secret else None
     if row is None or step is None:
         return False
     Totp.update(last_step=step).where(Totp.id == row.id).execute()
@@ -171,12 +172,12 @@ def _totp(principal_id: str) -> Totp | None:
     return Totp.get_or_none(Totp.principal == principal_id)
 
 
-def _step_of(secret: str, code: str, after: int = 0) -> int | None:
-    """The step of time that a code is of; None: it is none that counts."""
+def step_of(secret: str, code: str, at: datetime.datetime, after: int = 0) -> int | None:
+    """The step of time that a code is of; None: it is none that counts at this moment."""
     digits = code.replace(" ", "")
     if not re.fullmatch(r"[0-9]{6}", digits):
         return None
-    current = int(now().timestamp()) // STEP
+    current = int(at.timestamp()) // STEP
     fitting = [
         step
         for step in (current - 1, current, current + 1)

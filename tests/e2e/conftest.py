@@ -18,9 +18,12 @@ from .engines import COMPOSE_PROJECT, SecondHost, connect, find_engine, make_ima
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that asks for an engine is marked `docker`: the mark cannot be forgotten.
 
-    So is every journey, with an engine or without: the tests that are not marked stay under a minute.
+    So is every journey, with an engine or without: the tests that are not marked stay under a minute. Those with a
+    browser are marked `browser`.
     """
     for item in items:
+        if item.path.name.startswith("test_browser_"):
+            item.add_marker(pytest.mark.browser)
         if "engine" in getattr(item, "fixturenames", ()) or item.path.name.startswith("test_journey_"):
             item.add_marker(pytest.mark.docker)
 
