@@ -54,6 +54,8 @@ class Folder:
         raise Conflict("ROCI does not write to the folder of secrets")
 
     def _place(self, scope: Scope) -> Path | None:
+        if not self.root.is_dir():  # a mount that is away is unknown, not empty
+            raise Unavailable("the folder of secrets is not there: is it mounted?")
         kind = scope.id.partition("/")[0]
         if kind == "platform":
             return self.root

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 
-from roci import Conflict, Invalid, NotFound, Roci, Sensitive, core, hookimpl
+from roci import Conflict, HealthCheck, Invalid, NotFound, Roci, RociError, Sensitive, core, hookimpl
 
 from ..domain import applications, keyring, secrets, spaces
 from ..secretstores import Scope, SecretStore, Stored
@@ -167,10 +166,14 @@ def register_secret_stores(roci: Roci) -> list[SecretStore]:
 
 
 @hookimpl
-def lifespan(roci: Roci) -> AbstractAsyncContextManager[None]:
-    @asynccontextmanager
-    async def open_stores() -> AsyncIterator[None]:
-        of(roci)
-        yield
+def register_health_checks(roci: Roci) -> list[HealthCheck]:
+    box = of(roci)
 
-    return open_stores()
+    async def answers() -> str | None:
+        try:
+            await box.names("platform")
+            return None
+        except RociError as error:
+            return error.message
+
+    return [HealthCheck("secrets", answers)]
