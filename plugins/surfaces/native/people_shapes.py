@@ -90,7 +90,7 @@ class RoleChanges(Body):
 
 
 class NewBinding(Body):
-    subject: Name
+    subject: Annotated[str, Field(pattern=f"^{principals.NAME.pattern}$")]
     role: RoleName
     space: str | None = Field(None, min_length=1, max_length=255)
 
