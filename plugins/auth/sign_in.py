@@ -21,6 +21,13 @@ class SecondFactors:
     check: Callable[[Principal, str | None], Awaitable[None]]
 
 
+async def require_factor(roci: Roci, person: Principal, otp: str | None = None) -> None:
+    """The second factor of somebody who proved already who they are. Raises Unauthenticated."""
+    factors = roci.find(SecondFactors)
+    if factors is not None:
+        await factors.check(person, otp)
+
+
 async def with_password(
     roci: Roci,
     name_or_email: str,
@@ -32,10 +39,8 @@ async def with_password(
     """Who this is. Raises Unauthenticated, or TooMany after wrong attempts, wrong second factors included."""
     passwords = roci.part(Passwords)
     person = await passwords.check(name_or_email, password, address, kinds, forgive=False)
-    factors = roci.find(SecondFactors)
     try:
-        if factors is not None:
-            await factors.check(person, otp)
+        await require_factor(roci, person, otp)
     except Unauthenticated:
         if otp:
             passwords.failed(name_or_email, address)

@@ -11,7 +11,7 @@ from roci import Answer, Roci, RociError, Surface, hookimpl
 
 from ..surfaces.http import public
 from ..surfaces.native.errors import answer as native_answer
-from . import account, pages, second
+from . import account, oidc, pages, second
 
 STATIC = Path(__file__).parent / "static"
 FILES = {"style.css": "text/css", "passkeys.js": "text/javascript"}  # all there is: nothing else is looked for
@@ -43,7 +43,7 @@ def static_file(name: str) -> Any:
 @hookimpl
 def register_surfaces(roci: Roci) -> list[Surface]:
     web = Blueprint("web", __name__, template_folder="templates")
-    for part in (pages, second, account):
+    for part in (pages, second, oidc, account):
         web.register_blueprint(part.routes)
     for name in FILES:
         web.add_url_rule(f"/static/{name}", name.replace(".", "_"), static_file(name))

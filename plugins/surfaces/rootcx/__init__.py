@@ -12,7 +12,7 @@ from quart import Blueprint, Request
 from roci import Roci, Surface, hookimpl
 
 from ..dialect import dialect
-from . import auth, platform_secrets, rights, roles, status, users
+from . import auth, oidc, platform_secrets, rights, roles, status, users
 from .auth import Registrations, RootcxSettings
 from .errors import answer
 
@@ -25,7 +25,7 @@ def claims(request: Request, body: bytes) -> bool:
 
 def _blueprint() -> Blueprint:
     rootcx = Blueprint("rootcx", __name__)
-    for module in (auth, users, roles, rights, platform_secrets, status):
+    for module in (auth, oidc, users, roles, rights, platform_secrets, status):
         rootcx.register_blueprint(module.routes)
     return rootcx
 

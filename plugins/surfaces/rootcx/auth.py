@@ -15,7 +15,7 @@ from roci import SYSTEM, Forbidden, Unauthenticated, current_actor
 from ...auth.jwt import Tokens
 from ...auth.passwords import Passwords
 from ...auth.sign_in import with_password
-from ...domain import access, credentials, principals, registration
+from ...domain import access, credentials, principals, providers, registration
 from ...domain.credentials import Login
 from ...domain.principals import Principal
 from ...work.enrol import Pace
@@ -126,5 +126,5 @@ async def mode() -> Any:
         "setupRequired": not await roci.read(principals.has_administrator),
         "passwordLoginEnabled": True,
         "magicLinkEnabled": False,
-        "providers": [],
+        "providers": [shapes.provider(row) for row in await roci.read(providers.enabled)],
     }

@@ -7,7 +7,7 @@ import datetime
 from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
-from quart import Blueprint, Response, redirect, request
+from quart import Blueprint, Response, jsonify, redirect, request
 
 from roci import Invalid, Unauthenticated, current_actor
 
@@ -75,7 +75,9 @@ async def callback() -> Any:
     """Where the provider sends the browser back to."""
     current_actor.set(dataclasses.replace(current_actor.get(), address=client_address()))
     given = {name: request.args.get(name, "") for name in ("state", "code", "error")}
-    arrival = await oidc.finish(roci, **given, issuer=request.args.get("iss", ""), cookie=request.cookies.get(COOKIE, ""))
+    arrival = await oidc.finish(
+        roci, **given, issuer=request.args.get("iss", ""), cookie=request.cookies.get(COOKIE, "")
+    )
     response = await _deliver(arrival)
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cache-Control"] = "no-store"
@@ -90,7 +92,8 @@ async def _deliver(arrival: Arrival) -> Response:
         if delivery == "nonce":
             return _redirect(target, "?", auth_nonce=nonce)
         response = _redirect(ARRIVED)
-        response.set_cookie(COOKIE, nonce, max_age=30, httponly=True, samesite="Lax", path="/")
+        secure = arrival.flow.callback.startswith("https://")
+        response.set_cookie(COOKIE, nonce, max_age=30, httponly=True, samesite="Lax", secure=secure, path="/")
         return response
     try:
         await require_factor(roci, person)
@@ -98,15 +101,9 @@ async def _deliver(arrival: Arrival) -> Response:
         raise Unauthenticated(f"{missing.message}; with token_delivery=nonce, when the nonce is exchanged") from None
     tokens = both_tokens(person, await _login(person, arrival.via, LOGIN_LASTS))
     if delivery == "json":
-        return cast(Response, await _json(tokens))
+        return jsonify(tokens)
     named = {"access_token": tokens["accessToken"], "refresh_token": tokens["refreshToken"]}
     return _redirect(target, "?" if delivery == "query" else "#", **named, expires_in=tokens["expiresIn"])
-
-
-async def _json(body: Any) -> Any:
-    from quart import jsonify
-
-    return jsonify(body)
 
 
 def _redirect(target: str, joint: str = "", **given: Any) -> Response:
@@ -138,7 +135,7 @@ async def exchange_token(given: shapes.IdToken) -> Any:
 async def exchange_nonce(given: shapes.Nonce) -> Any:
     """Tokens for the nonce that a sign-in ended with. It is good once, for half a minute."""
     found = roci.part(Handovers).take(given.nonce)
-    if found is None or found.target.startswith(("/",)):
+    if found is None or found.target.startswith("/"):
         raise Unauthenticated("this nonce is unknown, over or used")
     person = await roci.read(principals.get, found.principal_id)
     if person.disabled:
