@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -22,17 +23,18 @@ MEDIA: dict[str, Dialect] = {
 }
 AUDIENCES: dict[str, Dialect] = {"rootcx": "rootcx", "chatops": "chatops"}
 SIGN_IN = "/api/v1/auth/"  # nothing native is below it
+ROOTCX_ONLY = re.compile(r"/api/v1/(apps|channels|integrations)(/.*)?", re.DOTALL)  # nobody else speaks of them
 CHATOPS_FIELDS = {"username", "refresh_token", "password_confirm", "full_name"}
 
 
 def dialect(request: Request, body: bytes = b"") -> Dialect:
-    """An explicit Accept decides, else the token, else (where people sign in) the body, else it is native."""
+    """An explicit Accept decides, else the token, else the path, or (where people sign in) the body."""
     headers = request.headers
     spoken = _accepted(headers.get("Accept", "")) or _audience(headers.get("Authorization", ""))
     if spoken:
         return spoken
     if not request.path.startswith(SIGN_IN):
-        return "native"
+        return "rootcx" if ROOTCX_ONLY.fullmatch(request.path) else "native"
     return "chatops" if _is_chatops(request.mimetype, body) else "rootcx"
 
 

@@ -80,3 +80,19 @@ async def test_where_people_sign_in_the_body_tells(body: Any, headers: dict[str,
 
 async def test_a_body_tells_nothing_elsewhere():
     assert await spoken("/api/v1/users", {"username": "a"}) == "native"
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("/api/v1/apps", "rootcx"),
+        ("/api/v1/apps/crm/logs", "rootcx"),
+        ("/api/v1/channels/1", "rootcx"),
+        ("/api/v1/applications", "native"),
+        ("/api/v1/agents", "native"),
+        ("/api/v1/users", "native"),
+    ],
+)
+async def test_some_paths_are_spoken_of_in_one_dialect_only(path: str, wanted: str):
+    assert await spoken(path) == wanted
+    assert await spoken(path, Accept="application/vnd.chatops.v1+json") == "chatops"

@@ -50,7 +50,7 @@ def access_token(person: Principal, login: Login) -> dict[str, Any]:
 
 def both_tokens(person: Principal, login: Login) -> dict[str, Any]:
     refresh = roci.part(Tokens).mint("rootcx", person, login, LOGIN_LASTS.total_seconds(), typ="refresh")
-    return {"refreshToken": refresh, **access_token(person, login)}
+    return {**access_token(person, login), "refreshToken": refresh}
 
 
 @routes.post("/register")

@@ -91,6 +91,11 @@ async def test_what_is_not_served_is_answered_in_this_dialect(admin: Api):
         assert error(await admin(method, path))[0] == status
 
 
+async def test_what_only_this_dialect_speaks_of_is_refused_in_it(app: Quart):
+    response = await app.test_client().get("/api/v1/apps")
+    assert error((response.status_code, await response.get_json()))[0] == 401
+
+
 async def test_status_says_what_runs(bob: Api):
     status, body = await bob("GET", "/status")
     assert status == 200 and set(body) == {"runtime", "postgres", "forge"}
