@@ -21,6 +21,8 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from roci import Roci, Sensitive, StartupError, Unavailable
 
@@ -179,12 +181,27 @@ def load(path: Path) -> Keys:
 
 def used_keys(database: Path) -> dict[str, int]:
     """How many stored secrets use which key, whether or not the server runs; nothing where there is no database."""
+    return dict(_ask(database, "select key_id, count(*) from secret group by key_id"))
+
+
+def unopened(ring: Keyring) -> list[str]:
+    """Which stored secrets do not open, as scope/name, whether or not the server runs."""
+    found = []
+    for scope, name, key, blob in _ask(ring.database, "select scope, name, key_id, blob from secret order by 1, 2"):
+        try:
+            ring.open(Sealed(key, blob), f"{scope}/{name}")
+        except Unavailable:
+            found.append(f"{scope}/{name}")
+    return found
+
+
+def _ask(database: Path, question: str) -> list[tuple[Any, ...]]:
     if not database.exists():
-        return {}
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as db:
+        return []
+    with contextlib.closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=10)) as db:
         if not db.execute("select 1 from sqlite_master where name = 'secret'").fetchone():
-            return {}
-        return dict(db.execute("select key_id, count(*) from secret group by key_id").fetchall())
+            return []
+        return db.execute(question).fetchall()
 
 
 def _cipher(key: bytes):  # type: ignore[no-untyped-def]  # cryptography is slow to import

@@ -27,6 +27,7 @@ from ..agent import engine as docker
 from ..agent.commands import compose_cli
 from ..agent.process import spawn
 from ..agent.worker import AgentSettings
+from ..domain import keyring
 from . import backup, restore
 
 OLDEST_PYTHON = (3, 11)
@@ -94,6 +95,7 @@ def look_at_data(settings: Settings, roci: Roci | None) -> Iterator[Finding]:
     yield filesystem(data, mounts())
     known = {migration.name for migration in flatten(roci.hook.register_migrations())} if roci else None
     yield database(data, known)
+    yield from stored_secrets(data)
 
 
 async def look_at_docker(settings: Settings) -> list[Finding]:
@@ -179,6 +181,29 @@ def database(data: Path, known: Collection[str] | None) -> Finding:
         what = f"the database was made by a newer ROCI or with a plugin that is missing: {', '.join(unknown)}"
         return fail(what, "pip install --upgrade roci, or install the plugin again")
     return ok("the database is whole")
+
+
+def stored_secrets(data: Path) -> list[Finding]:
+    """Whether the key file is there, nobody else's, and opens every stored secret; no value is shown."""
+    path, restored = data / keyring.FILE, "put the key file back from a backup, or: roci secret forget"
+    try:
+        used = keyring.used_keys(data / backup.DATABASE)
+        if not path.exists():
+            missing = fail(f"{sum(used.values())} secrets cannot be read: {path} is missing", restored)
+            return [missing] if used else [ok("there are no secrets yet")]
+        keys = keyring.load(path)
+        if lost := sum(count for key, count in used.items() if key not in keys.keys):
+            return [fail(f"{lost} secrets cannot be read: {path} lacks their keys", restored)]
+        broken = keyring.unopened(keyring.Keyring(path, data / backup.DATABASE))
+    except sqlite3.Error:  # said already, where the database was looked at
+        return []
+    except StartupError as error:
+        what, _, mend = error.message.partition(": ")
+        return [fail(what, mend)]
+    found = [fail(f"the secret {name} is damaged", "set it again: roci secret set") for name in broken[:5]]
+    if len(keys.keys) > 1:
+        found.append(warn(f"{path} holds old keys: a rotation was interrupted", "roci secret rotate"))
+    return found or [ok(f"{sum(used.values())} secrets open")]
 
 
 def privacy(paths: Iterable[Path]) -> list[Finding]:

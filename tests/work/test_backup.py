@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import resource
@@ -11,8 +12,9 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from roci import Conflict, Invalid, NotFound, Unavailable
-from roci_plugins.work import backup
+from roci import Conflict, Invalid, NotFound, Roci, Settings, Unavailable, core
+from roci_plugins.domain import keyring, secrets
+from roci_plugins.work import backup, restore
 
 from .archives import database, make_data
 
@@ -149,3 +151,53 @@ def test_what_a_killed_backup_left_is_neither_kept_nor_copied(tmp_path: Path) ->
     backup.create(data, out)
     assert not (data / ".backup").exists()
     assert not any("backup" in name for name in contents(out))
+
+
+async def test_a_restored_server_opens_its_secrets_and_an_encrypted_backup_shows_none(
+    settings: Settings, tmp_path: Path
+) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    async with (roci := Roci(settings)).running():
+        await roci.write(secrets.put, keyring.of(roci), "platform", "KEY", "swordfish-4711")
+        await asyncio.to_thread(backup.write, settings.data, tmp_path / "b.age", [identity.to_public()])
+        audit = keyring.of(roci).audit_key
+    archive = (tmp_path / "b.age").read_bytes()
+    assert b"swordfish" not in archive and (settings.data / keyring.FILE).read_bytes() not in archive
+    other = Settings(data_dir=str(tmp_path / "other"), local_agent=False)
+    known = {migration.name for migration in core("loading").flatten(roci.hook.register_migrations())}
+    restore.restore(io.BytesIO(archive), other.data, restore.Terms(known, [identity]))
+    async with (again := Roci(other)).running():
+        assert await again.read(secrets.value, keyring.of(again), "platform", "KEY") == "swordfish-4711"
+        assert keyring.of(again).audit_key == audit
+
+
+async def test_a_backup_taken_while_keys_turn_opens_by_itself(settings: Settings, tmp_path: Path) -> None:
+    """Whatever the order, the copy of the key file has every key that the copy of the database uses."""
+    async with (roci := Roci(settings)).running():
+        ring = keyring.of(roci)
+        for number in range(60):
+            await roci.write(secrets.put, ring, "platform", f"S{number}", f"v{number}")
+        stop = asyncio.Event()
+
+        async def turning() -> None:
+            while not stop.is_set():
+                await asyncio.to_thread(ring.turn)
+                while await roci.write(secrets.reseal, ring):
+                    pass
+                await roci.write(secrets.drop_keys, ring)
+
+        busy = asyncio.create_task(turning())
+        archives = []
+        for _ in range(5):
+            archives.append(io.BytesIO())
+            await asyncio.to_thread(backup.create, settings.data, archives[-1])
+        stop.set()
+        await busy
+    for number, archive in enumerate(archives):
+        (copy := tmp_path / f"copy{number}").mkdir()
+        for name in ("roci.db", keyring.FILE):
+            (copy / name).write_bytes(contents(archive)[name])
+            (copy / name).chmod(0o600)
+        assert keyring.used_keys(copy / "roci.db") and not keyring.unopened(
+            keyring.Keyring(copy / keyring.FILE, copy / "roci.db")
+        )

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from roci import now
+from roci import Roci, Settings, now
+from roci_plugins.domain import keyring, secrets
 from roci_plugins.work import doctor, restore
 
 from .archives import make_data
@@ -26,6 +27,44 @@ def levels(*findings: doctor.Finding) -> list[str]:
 def test_a_line_names_the_level_the_matter_and_what_to_do() -> None:
     assert str(doctor.warn("the disk is full", "buy one")) == "warn  the disk is full  -> buy one"
     assert str(doctor.ok("all is well")) == "ok    all is well"
+
+
+@pytest.fixture
+async def sealed(settings: Settings) -> Path:
+    """A data directory with one secret, as a server leaves it."""
+    async with (roci := Roci(settings)).running():
+        await roci.write(secrets.put, keyring.of(roci), "platform", "KEY", "swordfish")
+    return settings.data
+
+
+async def test_secrets_that_open_are_well(sealed: Path, tmp_path: Path) -> None:
+    assert levels(*doctor.stored_secrets(sealed)) == ["ok"]
+    assert levels(*doctor.stored_secrets(tmp_path / "none")) == ["ok"]
+
+
+async def test_a_lost_or_foreign_key_file_is_a_failure_with_the_way_out(sealed: Path) -> None:
+    key = sealed / keyring.FILE
+    key.unlink()
+    [found] = doctor.stored_secrets(sealed)
+    assert found.level == "FAIL" and "is missing" in found.what and "roci secret forget" in found.mend
+    keyring.Keyring(key, sealed / "roci.db").make()
+    [found] = doctor.stored_secrets(sealed)
+    assert found.level == "FAIL" and "lacks their keys" in found.what and "backup" in found.mend
+
+
+async def test_a_key_file_that_others_may_read_is_named_with_the_command(sealed: Path) -> None:
+    (sealed / keyring.FILE).chmod(0o640)
+    [found] = doctor.stored_secrets(sealed)
+    assert found.level == "FAIL" and found.mend == f"chmod 600 {sealed / keyring.FILE}"
+
+
+async def test_a_damaged_secret_is_named_and_an_unfinished_rotation_told(sealed: Path) -> None:
+    with sqlite3.connect(sealed / "roci.db") as db:
+        db.execute("update secret set blob = ? where name = 'KEY'", (b"x" * 40,))
+    [found] = doctor.stored_secrets(sealed)
+    assert found.level == "FAIL" and "platform/KEY" in found.what and "swordfish" not in str(found)
+    keyring.Keyring(sealed / keyring.FILE, sealed / "roci.db").turn()
+    assert levels(*doctor.stored_secrets(sealed)) == ["FAIL", "warn"]
 
 
 @pytest.mark.parametrize("version, level", [((3, 10), "FAIL"), ((3, 11), "ok"), ((3, 13), "ok"), ((4, 0), "ok")])
