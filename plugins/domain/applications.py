@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ import peewee
 from roci import SYSTEM, Conflict, Event, Invalid, NotFound, Spec, current_actor, emit, hookimpl, now
 
 from . import hosts
-from .model import Model, Utc
+from .model import Model, Utc, picked
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 LONGEST = 256 * 1024  # bytes of Compose file
@@ -57,6 +58,7 @@ class Revision(Model):
 class ApplicationAdded(Event):
     application_id: str
     name: str
+    after: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +66,8 @@ class ApplicationChanged(Event):
     application_id: str
     name: str
     changes: Mapping[str, Any]
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +78,15 @@ class ApplicationMoved(Event):
     name: str
     status: str
     error: str | None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class ApplicationRemoved(Event):
     application_id: str
     name: str
+    before: Mapping[str, Any] | None = None
 
 
 def get(application_id: str) -> Application:
@@ -139,7 +146,7 @@ def add(
         name=name, key=project_key(name), description=description, host_id=host_id, backend=backend
     )
     _revise(application, compose)
-    emit(ApplicationAdded(application.id, name))
+    emit(ApplicationAdded(application.id, name, _state(application)))
     return application
 
 
@@ -151,7 +158,7 @@ def project_key(name: str) -> str:
 def change(application_id: str, **changes: Any) -> Application:
     """Change description, compose (a new revision, unless it is the same text), host_id or backend."""
     application = get(application_id)
-    compose = changes.pop("compose", None)
+    before, compose = _state(application), changes.pop("compose", None)
     if compose is not None and compose != text(application):
         check_text(compose)
         if application.status in ("running", "deploying"):
@@ -165,8 +172,15 @@ def change(application_id: str, **changes: Any) -> Application:
         setattr(application, field, value)
     application.updated_at = now()
     application.save()
-    emit(ApplicationChanged(application.id, application.name, {**changes, "revision": application.revision}))
+    changed = {**changes, "revision": application.revision}
+    emit(ApplicationChanged(application.id, application.name, changed, before, _state(application)))
     return application
+
+
+def _state(application: Application) -> dict[str, Any]:
+    """An application as the audit trail shows it. Its file may hold secrets: only what tells it from others."""
+    digest = hashlib.sha256(text(application).encode()).hexdigest()
+    return picked(application, "name", "description", "backend", "host_id", "revision") | {"sha256": digest}
 
 
 def _may_move(application: Application, field: str) -> None:
@@ -183,9 +197,11 @@ def move(application: Application, status: str, error: str | None = None) -> App
     """Bring an application into a state, or raise Conflict. An error stays until the next success."""
     if status != application.status and status not in MOVES[application.status]:
         raise Conflict(f"the application is {application.status}")
+    before = {"status": application.status, "error": application.last_error}
     application.status, application.last_error = status, error
     application.save()
-    emit(ApplicationMoved(application.id, application.name, status, error))
+    after = {"status": status, "error": error}
+    emit(ApplicationMoved(application.id, application.name, status, error, before, after))
     return application
 
 
@@ -242,8 +258,9 @@ def check_removable(application: Application, confirm_name: str | None) -> Appli
 
 def remove(application: Application) -> None:
     """Forget an application and its revisions. The host's part is the operation's."""
+    before = _state(application)
     application.delete_instance()
-    emit(ApplicationRemoved(application.id, application.name))
+    emit(ApplicationRemoved(application.id, application.name, before))
 
 
 def forget_host(host_id: str) -> hosts.Host:

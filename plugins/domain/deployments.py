@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import peewee
 
@@ -43,6 +45,12 @@ class DeploymentMoved(Event):
     host_id: str
     revision: int
     status: str
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
+class DeploymentBegun(DeploymentMoved):
+    """It is new."""
 
 
 def begin(application: Application, operation: Operation) -> Deployment:
@@ -57,7 +65,7 @@ def begin(application: Application, operation: Operation) -> Deployment:
         revision=application.deployed_revision,
         operation_id=operation.id,
     )
-    _announce(deployment)
+    _announce(deployment, None)
     return deployment
 
 
@@ -77,11 +85,11 @@ def all_(application_id: str) -> list[Deployment]:
 def move(deployment: Deployment, status: str) -> Deployment:
     if status not in MOVES.get(deployment.status, set()):
         raise Conflict(f"the deployment is {deployment.status}")
-    deployment.status = status
+    before, deployment.status = {"status": deployment.status}, status
     if status in ENDED:
         deployment.ended_at = now()
     deployment.save()
-    _announce(deployment)
+    _announce(deployment, before)
     return deployment
 
 
@@ -98,10 +106,17 @@ def forget_host(host_id: str) -> None:
         move(deployment, "removed")
 
 
-def _announce(deployment: Deployment) -> None:
+def _announce(deployment: Deployment, before: Mapping[str, Any] | None) -> None:
+    kind = DeploymentMoved if before else DeploymentBegun
     emit(
-        DeploymentMoved(
-            deployment.id, deployment.application_id, deployment.host_id, deployment.revision, deployment.status
+        kind(
+            deployment.id,
+            deployment.application_id,
+            deployment.host_id,
+            deployment.revision,
+            deployment.status,
+            before,
+            {"status": deployment.status},
         )
     )
 

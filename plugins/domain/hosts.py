@@ -6,13 +6,14 @@ import dataclasses
 import datetime
 import hashlib
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import peewee
 
 from roci import Conflict, Event, NotFound, Sensitive, emit, hookimpl, now
 
-from .model import Json, Model, Utc
+from .model import Json, Model, Utc, picked
 
 MOVES = {"pending": {"approved", "rejected"}, "approved": set[str](), "rejected": set[str]()}
 
@@ -61,6 +62,7 @@ class HostAdded(Event):
     host_id: str
     hostname: str
     effective_ip: str
+    after: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +74,15 @@ class HostDecided(Event):
     status: str
     policy_id: str | None
     reason: str
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class HostRemoved(Event):
     host_id: str
     hostname: str
+    before: Mapping[str, Any] | None = None
 
 
 def get(host_id: str) -> Host:
@@ -99,7 +104,7 @@ def local() -> Host | None:
 
 def add(introduction: Introduction) -> Host:
     host = Host.create(**dataclasses.asdict(introduction), last_seen=now())
-    emit(HostAdded(host.id, host.hostname, host.effective_ip))
+    emit(HostAdded(host.id, host.hostname, host.effective_ip, _state(host)))
     return host
 
 
@@ -148,11 +153,11 @@ def decide(host: Host, status: str, policy_id: str | None, reason: str) -> Host:
     """Record what the policies or a person decided. `pending` keeps a pending host waiting, with the reason."""
     if status != host.status and status not in MOVES[host.status]:
         raise Conflict("Agent is not pending")
-    is_news = status != host.status or not host.decision_reason
+    is_news, before = status != host.status or not host.decision_reason, _state(host)
     host.status, host.policy_id, host.decision_reason = status, policy_id, reason
     host.save()
     if is_news:
-        emit(HostDecided(host.id, host.hostname, status, policy_id, reason))
+        emit(HostDecided(host.id, host.hostname, status, policy_id, reason, before, _state(host)))
     return host
 
 
@@ -187,8 +192,13 @@ def remove(host_id: str) -> Host:
     """Forget a host and its token. What it runs goes on running there."""
     host = get(host_id)
     host.delete_instance()
-    emit(HostRemoved(host.id, host.hostname))
+    emit(HostRemoved(host.id, host.hostname, _state(host)))
     return host
+
+
+def _state(host: Host) -> dict[str, Any]:
+    """A host as the audit trail shows it: what was decided about it, and where it is."""
+    return picked(host, "hostname", "status", "effective_ip", "policy_id", "decision_reason", "reject_reason")
 
 
 def record_heartbeats(rows: Iterable[tuple[datetime.datetime, str | None, str]]) -> None:

@@ -24,6 +24,11 @@ def wire_time(moment: datetime.datetime | None) -> str | None:
     return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def picked(row: peewee.Model, *names: str) -> dict[str, Any]:
+    """Some of a row's values, as events show them before and after a change."""
+    return {name: getattr(row, name) for name in names}
+
+
 class Json(peewee.TextField):
     """Anything JSON can say, kept as text. None is NULL, not the word null."""
 

@@ -66,6 +66,10 @@ class OperationFinished(Event):
     reason: str
     exit_code: int | None
 
+    @property
+    def outcome(self) -> str:
+        return "done" if self.status == "succeeded" else "failed"
+
 
 def get(operation_id: str) -> Operation:
     operation: Operation | None = Operation.get_or_none(Operation.id == operation_id)

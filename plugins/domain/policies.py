@@ -12,7 +12,7 @@ import peewee
 
 from roci import Event, Invalid, Matcher, NotFound, emit, hookimpl, now
 
-from .model import Json, Model, Utc
+from .model import Json, Model, Utc, picked
 
 log = logging.getLogger("roci.policies")
 ACTIONS = ("approve", "reject", "pending")
@@ -36,6 +36,7 @@ class PolicyAdded(Event):
     priority: int
     match_type: Mapping[str, Any]
     action: str
+    after: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +44,15 @@ class PolicyChanged(Event):
     policy_id: str
     name: str
     changes: Mapping[str, Any]
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class PolicyRemoved(Event):
     policy_id: str
     name: str
+    before: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +92,7 @@ def all_() -> list[Policy]:
 def add(name: str, priority: int, match_type: Mapping[str, Any], action: str, enabled: bool = True) -> Policy:
     check(name=name, action=action)
     policy = Policy.create(name=name, priority=priority, match_type=match_type, action=action, enabled=enabled)
-    emit(PolicyAdded(policy.id, name, priority, match_type, action))
+    emit(PolicyAdded(policy.id, name, priority, match_type, action, _state(policy)))
     return policy
 
 
@@ -96,20 +100,25 @@ def change(policy_id: str, **changes: Any) -> Policy:
     """Change any of name, priority, match_type, action, enabled. Enabling opens a time window anew."""
     policy = get(policy_id)
     check(name=changes.get("name", policy.name), action=changes.get("action", policy.action))
+    before = _state(policy)
     for field, value in changes.items():
         setattr(policy, field, value)
     policy.updated_at = now()
     if changes.get("enabled"):
         policy.enabled_at = policy.updated_at
     policy.save()
-    emit(PolicyChanged(policy.id, policy.name, changes))
+    emit(PolicyChanged(policy.id, policy.name, changes, before, _state(policy)))
     return policy
 
 
 def remove(policy_id: str) -> None:
     policy = get(policy_id)
     policy.delete_instance()
-    emit(PolicyRemoved(policy.id, policy.name))
+    emit(PolicyRemoved(policy.id, policy.name, _state(policy)))
+
+
+def _state(policy: Policy) -> dict[str, Any]:
+    return picked(policy, "name", "priority", "match_type", "action", "enabled")
 
 
 def check(name: str, action: str) -> None:

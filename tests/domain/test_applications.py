@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from roci import Conflict
+from roci import Conflict, outbox
 from roci_plugins.core.store import Store
 from roci_plugins.domain import applications, hosts
 from roci_plugins.domain.applications import Application
@@ -112,3 +112,26 @@ def test_a_revision_runs_once_its_deploy_has_succeeded(stopped: Application, h1:
     assert again(row).running_revision == 2
     applications.move(row, "stopped")
     assert applications.begin_deploy(row, h2).running_revision is None
+
+
+def test_events_say_what_was_before_and_after_but_nothing_of_the_file(h1: str) -> None:
+    application = applications.add("a1", COMPOSE)
+    changed = applications.change(application.id, compose=COMPOSE + "    environment: [TOKEN=sesame]\n", host_id=h1)
+    applications.move(changed, "deploying")
+    applications.move(changed, "failed", "no room")
+    applications.remove(changed)
+    added, change, _, moved, removed = outbox.get()[-5:]
+    assert added.after == change.before and change.after == removed.before
+    assert (change.before["revision"], change.after["revision"], change.after["host_id"]) == (1, 2, h1)
+    assert change.before["sha256"] != change.after["sha256"] and "sesame" not in str(outbox.get())
+    assert moved.before == {"status": "deploying", "error": None}
+    assert moved.after == {"status": "failed", "error": "no room"}
+
+
+def test_what_was_decided_about_a_host_shows_before_and_after() -> None:
+    decided = hosts.approve(host("nas").id, "ann")
+    hosts.remove(decided.id)
+    added, decision, removed = outbox.get()[-3:]
+    assert added.after == decision.before and decision.after == removed.before
+    assert (decision.before["status"], decision.after["status"]) == ("pending", "approved")
+    assert decision.after["decision_reason"] == "approved by ann"

@@ -95,6 +95,7 @@ async def test_refusals_are_written_when_the_process_stops(settings: Any) -> Non
     async with roci.running():
         for _ in range(5):
             await refusals.note(roci, _attempt_of_nobody())
+        assert await roci.read(principals.all_) == []
     again = Roci(settings)
     async with again.running():
         rows, _ = await again.read(events.list_, 10, 0, "AttemptRefused")
