@@ -51,5 +51,8 @@ class Recall:
     def heard(self, event: Event) -> None:
         """Forget everybody when somebody's credentials may have ended. It is rare, and remembering is cheap."""
         if isinstance(event, PrincipalEvent | TokenRevoked | LoginRevoked):
-            self._generation += 1
-            self._known.clear()
+            self.forget()
+
+    def forget(self) -> None:
+        self._generation += 1
+        self._known.clear()
