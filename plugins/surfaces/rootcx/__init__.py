@@ -12,10 +12,11 @@ from quart import Blueprint, Request
 from roci import Roci, Surface, hookimpl
 
 from ..dialect import dialect
-from . import auth, oidc, platform_secrets, rights, roles, status, users
+from . import audit, auth, oidc, platform_secrets, rights, roles, status, users
 from .auth import Registrations, RootcxSettings
 from .errors import answer
 
+MODULES = (auth, oidc, users, roles, rights, platform_secrets, audit, status)
 PREFIX, ALONE = "/api/v1", "/rootcx/api/v1"
 
 
@@ -25,7 +26,7 @@ def claims(request: Request, body: bytes) -> bool:
 
 def _blueprint() -> Blueprint:
     rootcx = Blueprint("rootcx", __name__)
-    for module in (auth, oidc, users, roles, rights, platform_secrets, status):
+    for module in MODULES:
         rootcx.register_blueprint(module.routes)
     return rootcx
 
