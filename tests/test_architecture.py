@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from quart import Quart
 
 import roci as spine
+import roci_plugins
 from roci import Roci
 
 ROOT = Path(__file__).parent.parent
@@ -129,7 +132,14 @@ def test_every_permission_that_a_view_needs_is_registered(roci: Roci, app: Quart
 
 
 def hooks() -> list[str]:
-    return [name for name in vars(spine.Hooks) if hasattr(getattr(spine.Hooks, name), "roci_spec")]
+    """Those of the spine, and those that built-in plugins bring."""
+    brought = [plugin.register_hookspecs() for plugin in built_in() if hasattr(plugin, "register_hookspecs")]
+    return [name for kind in (spine.Hooks, *brought) for name, hook in vars(kind).items() if hasattr(hook, "roci_spec")]
+
+
+def built_in() -> Iterator[ModuleType]:
+    for name in (*roci_plugins.ESSENTIAL, *roci_plugins.DEFAULT):
+        yield importlib.import_module(f"roci_plugins.{name}")
 
 
 @pytest.mark.parametrize("hook", hooks())
