@@ -70,6 +70,7 @@ COMMANDS: tuple[str, ...] = (
     "commands.serve",
     "commands.agent",
     "commands.people",
+    "commands.access",
     "commands.audit",
     "commands.secrets",
     "commands.init",

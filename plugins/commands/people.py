@@ -22,7 +22,7 @@ def register_commands(cli: click.Group) -> None:
 
 
 @contextlib.contextmanager
-def _transaction(settings: Settings) -> Iterator[None]:
+def transaction(settings: Settings) -> Iterator[None]:
     """One transaction on the server's database, made first where there is none."""
     from roci import Roci
 
@@ -58,16 +58,23 @@ def user() -> None:
 @user.command("add")
 @click.argument("name")
 @click.option("--email", default="", help="Where they can be reached.")
-@click.option("--administrator", is_flag=True, help="May do everything.")
+@click.option("--administrator", is_flag=True, help="May do everything: --role admin.")
+@click.option("--role", "named", multiple=True, metavar="ROLE", help="May do what this role grants. May be repeated.")
 @config_option
-def add_user(settings: Settings, name: str, email: str, administrator: bool) -> None:
-    """Add a person. The password is asked for, or read from standard input."""
+def add_user(settings: Settings, name: str, email: str, administrator: bool, named: tuple[str, ...]) -> None:
+    """Add a person. The password is asked for, or read from standard input.
+
+    Without a role they may sign in and see who they are, no more. `roci role list` names the roles.
+    """
     from ..domain import access, principals
 
     hashed = _ask_password()
-    with _transaction(settings):
+    with transaction(settings):
         new = principals.NewPrincipal(name, email=email, password_hash=hashed)
         (access.add_administrator if administrator else principals.add)(new)
+        access.seed()
+        for role in dict.fromkeys(named):
+            access.bind(name, role)
     click.echo(f"{name} may sign in", err=True)
 
 
@@ -77,7 +84,7 @@ def list_users(settings: Settings) -> None:
     """List everybody, services too."""
     from ..domain import principals
 
-    with _transaction(settings):
+    with transaction(settings):
         for row in principals.all_():
             words = [
                 row.kind,
@@ -95,7 +102,7 @@ def set_password(settings: Settings, name: str) -> None:
     from ..domain import principals
 
     hashed = _ask_password()
-    with _transaction(settings):
+    with transaction(settings):
         principals.set_password(principals.by_name(name).id, hashed)
     click.echo(f"{name} has a new password", err=True)
 
@@ -108,7 +115,7 @@ def disable_user(settings: Settings, name: str, undo: bool) -> None:
     """Keep somebody out, and every token of theirs."""
     from ..domain import principals
 
-    with _transaction(settings):
+    with transaction(settings):
         (principals.enable if undo else principals.disable)(principals.by_name(name).id)
     click.echo(f"{name} is {'enabled' if undo else 'disabled'}", err=True)
 
@@ -120,7 +127,7 @@ def remove_user(settings: Settings, name: str) -> None:
     """Remove somebody, with every token of theirs. What they did stays recorded."""
     from ..domain import principals
 
-    with _transaction(settings):
+    with transaction(settings):
         principals.remove(principals.by_name(name).id)
     click.echo(f"{name} is removed", err=True)
 
@@ -146,7 +153,7 @@ def create_token(
     """
     from ..domain import access, credentials, principals
 
-    with _transaction(settings):
+    with transaction(settings):
         if owner:
             whose = principals.by_name(owner)
         else:
@@ -165,7 +172,7 @@ def list_tokens(settings: Settings) -> None:
     """List tokens, without what they are."""
     from ..domain import credentials
 
-    with _transaction(settings):
+    with transaction(settings):
         for row in credentials.tokens():
             state = (
                 "revoked" if row.revoked_at else "expired" if row.expires_at and row.expires_at <= now() else "valid"
@@ -182,7 +189,7 @@ def revoke_token(settings: Settings, name: str) -> None:
     """Revoke a token, by its id or its name. A running server notices within seconds."""
     from ..domain import credentials
 
-    with _transaction(settings):
+    with transaction(settings):
         found = [row for row in credentials.tokens() if name in (row.id, row.name) and row.revoked_at is None]
         if len(found) != 1:
             raise click.ClickException(f"{'no valid token is' if not found else 'several tokens are'} named {name}")
