@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
 import secrets
@@ -147,8 +148,8 @@ def _share(app: Quart, roci: Roci, endpoint: str, owners: dict[str, str]) -> Non
         g.surface = _claimant(roci, list(views), cast(bytes, await request.get_data())) or first
         return await app.ensure_async(views[g.surface])(**args)
 
-    contested.__dict__.update(views[next(iter(views))].__dict__)  # what the first declares, /openapi.json shows
-    app.view_functions[endpoint] = contested
+    first = views[next(iter(views))]
+    app.view_functions[endpoint] = functools.update_wrapper(contested, first)  # what it says of itself, others read
 
 
 def _claimant(roci: Roci, names: list[str], body: bytes = b"") -> str | None:
