@@ -6,9 +6,9 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from roci import Malformed, current_actor
+from roci import Malformed, NotFound, current_actor
 
-from ...domain import hostkeys
+from ...domain import hostkeys, hosts
 from ..http import accepts, require, roci, signed_in, uuid
 from . import shapes
 
@@ -22,6 +22,7 @@ async def add(new: shapes.NewKey) -> Any:
     """A key of one server. The only time it is shown."""
     host_id = str(new.server_id)
     await require("hostkeys.create", hostkeys.resource(host_id))
+    await roci.read(_check_server, host_id)
     row, secret = await roci.write(hostkeys.issue, host_id, new.name, new.expires_at)
     return {**shapes.key(row), "key": secret}, 201
 
@@ -42,6 +43,7 @@ async def of_server(server_id: str) -> Any:
     """The keys of one server, the newest first."""
     host_id = _id(server_id, "server_id")
     await require("hostkeys.list", hostkeys.resource(host_id))
+    await roci.read(_check_server, host_id)
     active_only = request.args.get("active_only", "").lower() in ("true", "1", "yes", "on")
     return [shapes.key(row) for row in await roci.read(hostkeys.of_host, host_id, active_only)]
 
@@ -60,6 +62,14 @@ async def remove(key_id: str) -> Any:
     """It is gone."""
     await roci.write(hostkeys.remove, await _revocable(key_id))
     return "", 204
+
+
+def _check_server(host_id: str) -> None:
+    """What this dialect calls a host."""
+    try:
+        hosts.get(host_id)
+    except NotFound:
+        raise NotFound("Server not found") from None
 
 
 async def _revocable(key_id: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...domain import access, roles
 from ...domain.roles import NewRole, Role
+from ...domain.rules import Rule
 from ..http import accepts, needs, roci, signed_in
 from . import factory, grammar, shapes
 from .tolerant import Tolerant
@@ -17,8 +18,16 @@ routes = Tolerant("roles", __name__, url_prefix="/roles")
 @needs("roles.list")
 async def index() -> Any:
     """In the order in which they were made."""
-    rows = [row for row in await roci.read(roles.all_) if factory.is_shown(row)]
-    return [shapes.role(row) for row in shapes.page(rows)]
+    return [shapes.role(*each) for each in shapes.page(await roci.read(_all))]
+
+
+def _all() -> list[tuple[Role, list[Rule]]]:
+    return [_with_rules(row) for row in roles.all_() if factory.is_shown(row)]
+
+
+def _with_rules(row: Role) -> tuple[Role, list[Rule]]:
+    """A role and what it grants; other dialects know of inheriting."""
+    return row, access.effective_rules([row.name]) if row.inherits else row.grants
 
 
 @routes.post("")
@@ -27,7 +36,8 @@ async def index() -> Any:
 @needs("roles.create")
 async def add(new: shapes.NewRole) -> Any:
     """A role of what the caller holds. One that this dialect came with may be written once, and keeps its bindings."""
-    return shapes.role(await roci.write(_add, new))
+    row = await roci.write(_add, new)
+    return shapes.role(row, row.grants)
 
 
 def _add(new: shapes.NewRole) -> Role:
@@ -44,7 +54,7 @@ def _add(new: shapes.NewRole) -> Role:
 @needs("roles.get")
 async def show(role: str) -> Any:
     """As it was written."""
-    return shapes.role(await roci.read(roles.get, role))
+    return shapes.role(*await roci.read(lambda: _with_rules(roles.get(role))))
 
 
 @routes.delete("/<role>")

@@ -13,6 +13,7 @@ from roci import Invalid, Malformed
 from ...domain.model import wire_time
 from ...domain.principals import Principal
 from ...domain.roles import Binding, Role
+from ...domain.rules import Rule
 from ...domain.secrets import Secret
 from ...domain.spaces import Space
 from . import factory, grammar
@@ -133,6 +134,12 @@ class SecretChanges(Body):
 DONE = {"success": True}
 
 
+def _times(row: Principal | Binding | Space | Secret) -> dict[str, Any]:
+    """When it was made and changed; a new row's two clocks were read one after the other."""
+    created = row.created_at
+    return {"created_at": wire_time(created), "updated_at": wire_time(max(created, row.updated_at))}
+
+
 def account(row: Principal) -> dict[str, Any]:
     return {
         "id": row.id,
@@ -140,21 +147,20 @@ def account(row: Principal) -> dict[str, Any]:
         "space": row.space,
         "description": row.description,
         "active": not row.disabled,
-        "created_at": wire_time(row.created_at),
-        "updated_at": wire_time(row.updated_at),
+        **_times(row),
         "last_login_at": wire_time(row.last_login_at),
     }
 
 
-def role(row: Role) -> dict[str, Any]:
-    """As it was written here, or as well as this dialect can say it."""
+def role(row: Role, granted: Sequence[Rule]) -> dict[str, Any]:
+    """As it was written here, while that is still what it grants; else as well as this dialect can say it."""
     known = factory.ROLES.get(row.name) if row.built_in else None
     written = known.rules if known else row.text["rules"] if row.dialect == "raworc" else None
-    rules = [grammar.written(rule) for rule in row.grants] if written is None else [_rule(each) for each in written]
+    as_written = written is not None and grammar.rules(written) == list(granted)
     return {
         "name": row.name,
         "description": known.description if known else row.description,
-        "rules": rules,
+        "rules": [_rule(each) for each in written or ()] if as_written else [grammar.written(each) for each in granted],
         "created_at": wire_time(row.created_at),
         "id": row.name,
     }
@@ -172,8 +178,7 @@ def binding(row: Binding) -> dict[str, Any]:
         "subject": row.subject,
         "role_ref": row.role,
         "space": row.space,
-        "created_at": wire_time(row.created_at),
-        "updated_at": wire_time(row.updated_at),
+        **_times(row),
     }
 
 
@@ -183,8 +188,7 @@ def space(row: Space) -> dict[str, Any]:
         "description": row.description,
         "settings": row.settings,
         "active": row.active,
-        "created_at": wire_time(row.created_at),
-        "updated_at": wire_time(row.updated_at),
+        **_times(row),
         "created_by": row.created_by,
     }
 
@@ -195,8 +199,7 @@ def secret(row: Secret, value: str | None = None) -> dict[str, Any]:
         "space": row.scope.partition("/")[2],
         "key_name": row.name,
         "description": row.description or None,
-        "created_at": wire_time(row.created_at),
-        "updated_at": wire_time(row.updated_at),
+        **_times(row),
         "created_by": row.created_by,
     }
     return shown if value is None else shown | {"value": value}

@@ -7,6 +7,8 @@ from typing import Any
 from roci import Roci, now
 from roci_plugins.domain import access, hostkeys, hosts
 from roci_plugins.domain.hosts import Host, Introduction
+from roci_plugins.domain.roles import NewRole
+from roci_plugins.domain.rules import Rule
 
 from .conftest import NOBODY, Api, person, said, wrong
 
@@ -95,7 +97,7 @@ async def test_a_key_that_cannot_be(admin: Api, host: Host) -> None:
     past = {"server_id": host.id, "expires_at": "2020-01-01T00:00:00Z"}
     assert wrong(await admin("POST", "/api-keys", past)) == [["body", "expires_at"]]
     assert wrong(await admin("POST", "/api-keys", past | {"expires_at": "soon"})) == [["body", "expires_at"]]
-    assert said(await admin("POST", "/api-keys", {"server_id": NOBODY}))[0] == 404
+    assert said(await admin("POST", "/api-keys", {"server_id": NOBODY})) == (404, "Server not found")
     assert wrong(await admin("POST", "/api-keys", "{")) == [["body", 0]]
     assert wrong(await admin("GET", "/api-keys/server/nope")) == [["path", "server_id"]]
     assert wrong(await admin("DELETE", "/api-keys/nope")) == [["path", "key_id"]]
@@ -117,12 +119,9 @@ async def test_who_may_not_make_keys_does_not(admin: Api, nobody: Api, host: Hos
 
 
 async def test_the_right_for_one_host_is_for_that_host(admin: Api, nobody: Api, host: Host, roci: Roci) -> None:
-    from roci_plugins.domain.roles import NewRole
-    from roci_plugins.domain.rules import Rule
-
     await person(roci, "bob")
     rule = Rule("hostkeys.*", hostkeys.resource(host.id))
-    await roci.write(access.add_role, NewRole("keys of nas".replace(" ", "-"), [rule]))
+    await roci.write(access.add_role, NewRole("keys-of-nas", [rule]))
     await roci.write(access.bind, "bob", "keys-of-nas")
     other = await roci.write(hosts.add, Introduction("pi", "10.0.0.3", "10.0.0.3", "10.0.0.3"))
     bob = await nobody.as_("bob")

@@ -56,92 +56,104 @@ async def test_an_account_that_cannot_be(admin: Api) -> None:
     ]:
         assert code(await admin("POST", "/service-accounts", PRINTED | wrong)) == (400, "BAD_REQUEST")
 
-    async def test_a_change_leaves_what_it_does_not_name(admin: Api) -> None:
-        made = await admin.ok("POST", "/service-accounts", PRINTED)
-        printed = {"space": "production", "description": "Updated description", "active": True}
-        changed = await admin.ok("PUT", f"/service-accounts/{made['id']}", printed)
-        assert {name: changed[name] for name in printed} == printed and changed["updated_at"] > made["updated_at"]
-        assert (await admin.ok("PUT", "/service-accounts/api-user", {"space": None}))["description"] is not None
-        assert (await admin.ok("PUT", "/service-accounts/api-user", {"description": None}))["description"] is None
 
-    async def test_a_change_of_nothing_is_refused(admin: Api) -> None:
-        await admin.ok("POST", "/service-accounts", PRINTED)
-        for body in ({}, {"colour": "red"}, {"active": None}, {"active": "yes"}):
-            assert code(await admin("PUT", "/service-accounts/api-user", body)) == (400, "BAD_REQUEST")
+async def test_a_change_leaves_what_it_does_not_name(admin: Api) -> None:
+    made = await admin.ok("POST", "/service-accounts", PRINTED)
+    printed = {"space": "production", "description": "Updated description", "active": True}
+    changed = await admin.ok("PUT", f"/service-accounts/{made['id']}", printed)
+    assert {name: changed[name] for name in printed} == printed and changed["updated_at"] > made["updated_at"]
+    assert (await admin.ok("PUT", "/service-accounts/api-user", {"space": None}))["description"] is not None
+    assert (await admin.ok("PUT", "/service-accounts/api-user", {"description": None}))["description"] is None
 
-    async def test_an_inactive_account_is_out_at_once(admin: Api) -> None:
-        user = await admin.account("api-user")
-        assert (await admin.ok("PUT", "/service-accounts/api-user", {"active": False}))["active"] is False
-        assert code(await user("GET", "/auth/me")) == (401, "JWT_ERROR")
-        assert code(await admin("POST", "/auth/login", {"user": "api-user", "pass": PASSWORD})) == (401, "UNAUTHORIZED")
-        await admin.ok("PUT", "/service-accounts/api-user", {"active": True})
-        assert (await (await admin.as_("api-user")).ok("GET", "/auth/me"))["user"] == "api-user"
 
-    async def test_a_removed_account_is_gone_with_its_bindings(admin: Api) -> None:
-        user = await admin.account("api-user", ("developer", None))
-        assert await admin.ok("DELETE", "/service-accounts/api-user") == {"success": True}
-        assert code(await admin("DELETE", "/service-accounts/api-user")) == (404, "NOT_FOUND")
-        assert code(await user("GET", "/auth/me")) == (401, "JWT_ERROR")
-        assert [each["subject"] for each in await admin.ok("GET", "/role-bindings")] == ["admin"]
+async def test_a_change_of_nothing_is_refused(admin: Api) -> None:
+    await admin.ok("POST", "/service-accounts", PRINTED)
+    for body in ({}, {"colour": "red"}, {"active": None}, {"active": "yes"}):
+        assert code(await admin("PUT", "/service-accounts/api-user", body)) == (400, "BAD_REQUEST")
 
-    async def test_the_last_administrator_stays(admin: Api) -> None:
-        assert code(await admin("PUT", "/service-accounts/admin", {"active": False})) == (409, "CONFLICT")
-        assert code(await admin("PUT", "/service-accounts/admin", {"space": "default"})) == (409, "CONFLICT")
-        assert code(await admin("DELETE", "/service-accounts/admin")) == (409, "CONFLICT")
-        assert code(await admin("DELETE", "/role-bindings/admin-binding")) == (409, "CONFLICT")
-        assert (await admin.ok("GET", "/service-accounts/admin"))["space"] is None
 
-    # --- passwords ---
+async def test_an_inactive_account_is_out_at_once(admin: Api) -> None:
+    user = await admin.account("api-user")
+    assert (await admin.ok("PUT", "/service-accounts/api-user", {"active": False}))["active"] is False
+    assert code(await user("GET", "/auth/me")) == (401, "JWT_ERROR")
+    assert code(await admin("POST", "/auth/login", {"user": "api-user", "pass": PASSWORD})) == (401, "UNAUTHORIZED")
+    await admin.ok("PUT", "/service-accounts/api-user", {"active": True})
+    assert (await (await admin.as_("api-user")).ok("GET", "/auth/me"))["user"] == "api-user"
 
-    async def test_ones_own_password_takes_the_present_one(admin: Api) -> None:
-        user = await admin.account("api-user")
-        other = await admin.as_("api-user")
-        path = "/service-accounts/api-user/password"
-        wrong = {"current_password": "wrong", "new_password": "new-secure-password"}
-        assert code(await user("PUT", path, wrong))[0] == 401
-        assert code(await user("PUT", path, {"new_password": "n"})) == (400, "BAD_REQUEST")
-        right = {"current_password": PASSWORD, "new_password": "new-secure-password"}
-        assert await user.ok("PUT", path, right) == {"success": True}
-        assert (await user.ok("GET", "/auth/me"))["user"] == "api-user"  # where it was changed
-        assert code(await other("GET", "/auth/me"))[0] == 401  # elsewhere
-        assert code(await admin("POST", "/auth/login", {"user": "api-user", "pass": PASSWORD}))[0] == 401
-        await admin.as_("api-user", "new-secure-password")
 
-    async def test_anothers_password_takes_the_right_to(admin: Api) -> None:
-        user = await admin.account("api-user")
-        assert code(await user("PUT", "/service-accounts/admin/password", {"new_password": "n"})) == (403, "FORBIDDEN")
-        path = "/service-accounts/api-user/password"
-        assert code(await admin("PUT", path, {"current_password": "wrong", "new_password": "n"}))[0] == 401
-        await admin.ok("PUT", path, {"new_password": "n"})
-        assert code(await user("GET", "/auth/me"))[0] == 401
-        await admin.as_("api-user", "n")
-        assert code(await admin("PUT", "/service-accounts/nobody/password", {"new_password": "n"})) == (
-            404,
-            "NOT_FOUND",
-        )
+async def test_a_removed_account_is_gone_with_its_bindings(admin: Api) -> None:
+    user = await admin.account("api-user", ("developer", None))
+    assert await admin.ok("DELETE", "/service-accounts/api-user") == {"success": True}
+    assert code(await admin("DELETE", "/service-accounts/api-user")) == (404, "NOT_FOUND")
+    assert code(await user("GET", "/auth/me")) == (401, "JWT_ERROR")
+    assert [each["subject"] for each in await admin.ok("GET", "/role-bindings")] == ["admin"]
 
-    # --- nobody rises by somebody else's account ---
 
-    @pytest.fixture
-    def keeper() -> dict[str, Any]:
-        rules = [{"resources": ["service-accounts"], "verbs": ["*"], "scope": "global"}]
-        return {"id": "keeper", "rules": rules}
+async def test_the_last_administrator_stays(admin: Api) -> None:
+    assert code(await admin("PUT", "/service-accounts/admin", {"active": False})) == (409, "CONFLICT")
+    assert code(await admin("PUT", "/service-accounts/admin", {"space": "default"})) == (409, "CONFLICT")
+    assert code(await admin("DELETE", "/service-accounts/admin")) == (409, "CONFLICT")
+    assert code(await admin("DELETE", "/role-bindings/admin-binding")) == (409, "CONFLICT")
+    assert (await admin.ok("GET", "/service-accounts/admin"))["space"] is None
 
-    async def test_nobody_takes_over_who_holds_more(admin: Api, roci: Roci, keeper: dict[str, Any]) -> None:
-        await admin.ok("POST", "/roles", keeper)
-        user = await admin.account("keeper", ("keeper", None))
-        assert code(await user("PUT", "/service-accounts/admin/password", {"new_password": "n"})) == (403, "FORBIDDEN")
-        await admin.ok("POST", "/role-bindings", {"subject": "ghost", "role_ref": "admin", "space": None})
-        assert code(await user("POST", "/service-accounts", {"user": "ghost", "pass": "x"})) == (403, "FORBIDDEN")
-        assert code(await admin("GET", "/service-accounts/ghost")) == (404, "NOT_FOUND")
-        await user.ok("POST", "/service-accounts", {"user": "plain", "pass": "x"})
 
-    async def test_nobody_lets_in_again_who_holds_more(admin: Api, roci: Roci, keeper: dict[str, Any]) -> None:
-        await admin.ok("POST", "/roles", keeper)
-        user = await admin.account("keeper", ("keeper", None))
-        row = await roci.write(principals.add, NewPrincipal("second", password_hash=Sensitive(HASH), space="default"))
-        await admin.ok("POST", "/role-bindings", {"subject": "second", "role_ref": "admin"})
-        await roci.write(principals.disable, row.id)
-        assert code(await user("PUT", "/service-accounts/second", {"active": True})) == (403, "FORBIDDEN")
-        assert code(await user("PUT", "/service-accounts/second", {"space": None})) == (403, "FORBIDDEN")
-        assert code(await user("PUT", "/service-accounts/second", {"space": "other"})) == (403, "FORBIDDEN")
+# --- passwords ---
+
+
+async def test_ones_own_password_takes_the_present_one(admin: Api) -> None:
+    user = await admin.account("api-user")
+    other = await admin.as_("api-user")
+    path = "/service-accounts/api-user/password"
+    wrong = {"current_password": "wrong", "new_password": "new-secure-password"}
+    assert code(await user("PUT", path, wrong))[0] == 401
+    assert code(await user("PUT", path, {"new_password": "n"})) == (400, "BAD_REQUEST")
+    right = {"current_password": PASSWORD, "new_password": "new-secure-password"}
+    assert await user.ok("PUT", path, right) == {"success": True}
+    assert (await user.ok("GET", "/auth/me"))["user"] == "api-user"  # where it was changed
+    assert code(await other("GET", "/auth/me"))[0] == 401  # elsewhere
+    assert code(await admin("POST", "/auth/login", {"user": "api-user", "pass": PASSWORD}))[0] == 401
+    await admin.as_("api-user", "new-secure-password")
+
+
+async def test_anothers_password_takes_the_right_to(admin: Api) -> None:
+    user = await admin.account("api-user")
+    assert code(await user("PUT", "/service-accounts/admin/password", {"new_password": "n"})) == (403, "FORBIDDEN")
+    path = "/service-accounts/api-user/password"
+    assert code(await admin("PUT", path, {"current_password": "wrong", "new_password": "n"}))[0] == 401
+    await admin.ok("PUT", path, {"new_password": "n"})
+    assert code(await user("GET", "/auth/me"))[0] == 401
+    await admin.as_("api-user", "n")
+    assert code(await admin("PUT", "/service-accounts/nobody/password", {"new_password": "n"})) == (
+        404,
+        "NOT_FOUND",
+    )
+
+
+# --- nobody rises by somebody else's account ---
+
+
+@pytest.fixture
+def keeper() -> dict[str, Any]:
+    rules = [{"resources": ["service-accounts"], "verbs": ["*"], "scope": "global"}]
+    return {"id": "keeper", "rules": rules}
+
+
+async def test_nobody_takes_over_who_holds_more(admin: Api, roci: Roci, keeper: dict[str, Any]) -> None:
+    await admin.ok("POST", "/roles", keeper)
+    user = await admin.account("keeper", ("keeper", None))
+    assert code(await user("PUT", "/service-accounts/admin/password", {"new_password": "n"})) == (403, "FORBIDDEN")
+    await admin.ok("POST", "/role-bindings", {"subject": "ghost", "role_ref": "admin", "space": None})
+    assert code(await user("POST", "/service-accounts", {"user": "ghost", "pass": "x"})) == (403, "FORBIDDEN")
+    assert code(await admin("GET", "/service-accounts/ghost")) == (404, "NOT_FOUND")
+    await user.ok("POST", "/service-accounts", {"user": "plain", "pass": "x"})
+
+
+async def test_nobody_lets_in_again_who_holds_more(admin: Api, roci: Roci, keeper: dict[str, Any]) -> None:
+    await admin.ok("POST", "/roles", keeper)
+    user = await admin.account("keeper", ("keeper", None))
+    row = await roci.write(principals.add, NewPrincipal("second", password_hash=Sensitive(HASH), space="default"))
+    await admin.ok("POST", "/role-bindings", {"subject": "second", "role_ref": "admin"})
+    await roci.write(principals.disable, row.id)
+    assert code(await user("PUT", "/service-accounts/second", {"active": True})) == (403, "FORBIDDEN")
+    assert code(await user("PUT", "/service-accounts/second", {"space": None})) == (403, "FORBIDDEN")
+    assert code(await user("PUT", "/service-accounts/second", {"space": "other"})) == (403, "FORBIDDEN")

@@ -78,21 +78,24 @@ async def test_a_secret_that_cannot_be(admin: Api) -> None:
         assert code(answer) == (400, "BAD_REQUEST")
         assert PRINTED["value"] not in str(answer)
 
-    async def test_nothing_but_a_value_or_a_description_changes_a_secret(admin: Api) -> None:
-        await admin.ok("POST", PATH, PRINTED)
-        for body in ({}, {"key_name": "other"}, {"value": None}):
-            assert code(await admin("PUT", KEY, body)) == (400, "BAD_REQUEST")
 
-    async def test_an_empty_value_is_a_value(admin: Api) -> None:
-        await admin.ok("POST", PATH, {"key_name": "EMPTY", "value": ""})
-        assert (await admin.ok("GET", f"{PATH}/EMPTY?show_values=1"))["value"] == ""
+async def test_nothing_but_a_value_or_a_description_changes_a_secret(admin: Api) -> None:
+    await admin.ok("POST", PATH, PRINTED)
+    for body in ({}, {"key_name": "other"}, {"value": None}):
+        assert code(await admin("PUT", KEY, body)) == (400, "BAD_REQUEST")
 
-    async def test_secrets_of_a_space_that_is_not(admin: Api) -> None:
-        for method, path, body in (
-            ("GET", "", None),
-            ("POST", "", PRINTED),
-            ("GET", "/A", None),
-            ("PUT", "/A", {"value": "x"}),
-            ("DELETE", "/A", None),
-        ):
-            assert code(await admin(method, f"/spaces/nope/secrets{path}", body)) == (404, "NOT_FOUND")
+
+async def test_an_empty_value_is_a_value(admin: Api) -> None:
+    await admin.ok("POST", PATH, {"key_name": "EMPTY", "value": ""})
+    assert (await admin.ok("GET", f"{PATH}/EMPTY?show_values=1"))["value"] == ""
+
+
+async def test_secrets_of_a_space_that_is_not(admin: Api) -> None:
+    for method, path, body in (
+        ("GET", "", None),
+        ("POST", "", PRINTED),
+        ("GET", "/A", None),
+        ("PUT", "/A", {"value": "x"}),
+        ("DELETE", "/A", None),
+    ):
+        assert code(await admin(method, f"/spaces/nope/secrets{path}", body)) == (404, "NOT_FOUND")

@@ -49,25 +49,29 @@ async def test_a_space_that_cannot_be(admin: Api) -> None:
     for wrong in [{"name": "a/b"}, {"name": ".."}, {"name": "."}, {"name": ""}, {"name": 5}, {"settings": []}]:
         assert code(await admin("POST", "/spaces", STAGING | wrong)) == (400, "BAD_REQUEST")
 
-    @pytest.mark.parametrize("wrong", [{}, {"name": "other"}, {"active": None}, {"settings": None}, {"colour": "red"}])
-    async def test_a_change_that_cannot_be(admin: Api, wrong: dict[str, Any]) -> None:
-        assert code(await admin("PUT", "/spaces/default", wrong)) == (400, "BAD_REQUEST")
 
-    async def test_spaces_that_are_not(admin: Api) -> None:
-        assert code(await admin("GET", "/spaces/nope")) == (404, "NOT_FOUND")
-        assert code(await admin("PUT", "/spaces/nope", {"active": True})) == (404, "NOT_FOUND")
-        assert code(await admin("DELETE", "/spaces/nope")) == (404, "NOT_FOUND")
+@pytest.mark.parametrize("wrong", [{}, {"name": "other"}, {"active": None}, {"settings": None}, {"colour": "red"}])
+async def test_a_change_that_cannot_be(admin: Api, wrong: dict[str, Any]) -> None:
+    assert code(await admin("PUT", "/spaces/default", wrong)) == (400, "BAD_REQUEST")
 
-    async def test_the_default_space_cannot_be_deleted(admin: Api) -> None:
-        assert code(await admin("DELETE", "/spaces/default")) == (400, "BAD_REQUEST")
 
-    async def test_a_space_goes_with_its_secrets_and_bindings(admin: Api) -> None:
-        await admin.ok("POST", "/spaces", STAGING)
-        await admin.ok("POST", "/spaces/staging/secrets", {"key_name": "A", "value": "x"})
-        await admin.ok("POST", "/role-bindings", {"subject": "u", "role_ref": "developer", "space": "staging"})
-        assert await admin.ok("DELETE", "/spaces/staging") == {"success": True}
-        assert code(await admin("GET", "/spaces/staging")) == (404, "NOT_FOUND")
-        assert code(await admin("GET", "/spaces/staging/secrets")) == (404, "NOT_FOUND")
-        assert len(await admin.ok("GET", "/role-bindings")) == 1
-        await admin.ok("POST", "/spaces", STAGING)
-        assert await admin.ok("GET", "/spaces/staging/secrets") == []
+async def test_spaces_that_are_not(admin: Api) -> None:
+    assert code(await admin("GET", "/spaces/nope")) == (404, "NOT_FOUND")
+    assert code(await admin("PUT", "/spaces/nope", {"active": True})) == (404, "NOT_FOUND")
+    assert code(await admin("DELETE", "/spaces/nope")) == (404, "NOT_FOUND")
+
+
+async def test_the_default_space_cannot_be_deleted(admin: Api) -> None:
+    assert code(await admin("DELETE", "/spaces/default")) == (400, "BAD_REQUEST")
+
+
+async def test_a_space_goes_with_its_secrets_and_bindings(admin: Api) -> None:
+    await admin.ok("POST", "/spaces", STAGING)
+    await admin.ok("POST", "/spaces/staging/secrets", {"key_name": "A", "value": "x"})
+    await admin.ok("POST", "/role-bindings", {"subject": "u", "role_ref": "developer", "space": "staging"})
+    assert await admin.ok("DELETE", "/spaces/staging") == {"success": True}
+    assert code(await admin("GET", "/spaces/staging")) == (404, "NOT_FOUND")
+    assert code(await admin("GET", "/spaces/staging/secrets")) == (404, "NOT_FOUND")
+    assert len(await admin.ok("GET", "/role-bindings")) == 1
+    await admin.ok("POST", "/spaces", STAGING)
+    assert await admin.ok("GET", "/spaces/staging/secrets") == []
