@@ -12,10 +12,12 @@ from quart import Blueprint
 
 from roci import SYSTEM, Forbidden, Unauthenticated, current_actor
 
+from ...auth import logins
+from ...auth.factors import SecondFactorRequired
 from ...auth.jwt import Tokens
 from ...auth.passwords import Passwords
 from ...auth.sign_in import with_password
-from ...domain import access, credentials, principals, providers, registration
+from ...domain import credentials, principals, providers, registration
 from ...domain.credentials import Login
 from ...domain.principals import Principal
 from ...work.enrol import Pace
@@ -78,17 +80,18 @@ async def login(given: shapes.Login) -> Any:
     """Sign in by e-mail address and password; `otp` is the code of a second factor, where there is one."""
     address = client_address()
     person = await _proven(given, address)
-    current_actor.set(dataclasses.replace(access.actor(person, via="password"), address=address))
-    begun = await roci.write(credentials.open_login, person, "rootcx", LOGIN_LASTS)
+    begun = await logins.begin(roci, person, "rootcx", LOGIN_LASTS, address)
     return {**both_tokens(person, begun), "user": shapes.user(person)}
 
 
 async def _proven(given: shapes.Login, address: str) -> Principal:
-    """One text for whatever was wrong with name or password; a missing code is told, since the password was right."""
+    """One text for whatever was wrong; only who knows the password is told that a second factor is asked for."""
     try:
         return await with_password(roci, given.email.strip(), given.password, address, given.otp)
-    except Unauthenticated as refused:
-        raise refused if refused.details else Unauthenticated("invalid credentials") from None
+    except SecondFactorRequired:
+        raise
+    except Unauthenticated:
+        raise Unauthenticated("invalid credentials") from None
 
 
 @routes.post("/refresh")

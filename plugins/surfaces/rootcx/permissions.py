@@ -96,10 +96,11 @@ def rules_of_all(keys: Iterable[str]) -> list[Rule]:
 
 
 def keys_of(dialect: str, text: Any, rules: Iterable[Rule]) -> list[str]:
-    """What a role grants by itself: as it was written here, or what its rules come to."""
-    if dialect == "rootcx" and isinstance(text, Mapping):
+    """What a role grants by itself: as it was written here, while it grants that, or what its rules come to."""
+    granted = list(dict.fromkeys(rules))
+    if dialect == "rootcx" and isinstance(text, Mapping) and rules_of_all(text["permissions"]) == granted:
         return list(text["permissions"])
-    return list(dict.fromkeys(key_of(rule) for rule in rules))
+    return [key_of(rule) for rule in granted]
 
 
 def narrowed(keys: Iterable[str], scopes: Iterable[str] | None) -> list[str]:

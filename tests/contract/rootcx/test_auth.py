@@ -6,14 +6,16 @@ import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
+import pyotp
 import pytest
 from quart import Quart
 
 from roci import Roci, Settings
-from roci_plugins.domain import access, credentials, principals
+from roci_plugins.domain import access, credentials, factors, keyring, principals
 from roci_plugins.domain.principals import NewPrincipal
 
 from .conftest import PASSWORD, Api, error
@@ -177,6 +179,18 @@ async def test_a_person_is_told_who_they_are(admin: Api, nobody: Api):
     assert error(await nobody("GET", "/auth/me"))[0] == 401
 
 
+async def test_who_has_a_second_factor_sends_its_code_too(roci: Roci, nobody: Api, admin: Api):
+    secret = factors.new_totp()
+    codes = [pyotp.TOTP(str(secret)).at(int(time.time()) + later) for later in (0, factors.STEP)]
+    await roci.write(factors.add_totp, keyring.of(roci), admin.id, secret, codes[0])
+    given = {"email": "alice@example.com", "password": PASSWORD}
+    status, text = error(await nobody("POST", "/auth/login", given))
+    assert status == 401 and "second factor" in text
+    assert error(await nobody("POST", "/auth/login", {**given, "otp": codes[0]})) == (401, "invalid credentials")
+    assert error(await nobody("POST", "/auth/login", {**given, "password": "x"})) == (401, "invalid credentials")
+    assert (await nobody("POST", "/auth/login", {**given, "otp": codes[1]}))[0] == 200
+
+
 # --- tokens ------------------------------------------------------------------
 
 
@@ -243,3 +257,32 @@ async def test_it_is_also_served_alone_under_its_own_base_address(app: Quart):
     assert [user["email"] for user in await response.get_json()] == ["alice@example.com"]
     response = await app.test_client().get("/rootcx/api/v1/nothing")
     assert response.status_code == 401 and isinstance((await response.get_json())["error"], str)
+
+
+SIGNS = {"rootcx": "application/vnd.rootcx.v1+json", "native": "application/vnd.roci.v1+json"}
+
+
+async def test_a_shared_path_answers_in_the_dialect_it_is_asked_in(app: Quart, admin: Api):
+    """People and roles are listed natively for a session's cookie or any token of ours, and here for our signed one."""
+    client, bearer = app.test_client(), {"Authorization": f"Bearer {admin.token}"}
+    for path in ("/users", "/roles", "/audit"):
+        for headers, dialect in (
+            ({"Accept": "*/*", **bearer}, "rootcx"),
+            ({"Accept": SIGNS["native"], **bearer}, "native"),
+            ({"Accept": SIGNS["rootcx"]}, "rootcx"),
+            ({"Accept": "*/*"}, "native"),
+        ):
+            response = await client.get(f"/api/v1{path}", headers=headers)
+            assert response.headers["X-ROCI-Dialect"] == dialect, (path, headers)
+            assert response.headers["Vary"] == "Authorization, Cookie, Accept"
+            body = await response.get_json()
+            if response.status_code == 200:
+                assert isinstance(body, list) is (dialect == "rootcx")
+            else:
+                assert response.status_code == 401 and isinstance(body["error"], str) is (dialect == "rootcx")
+
+
+async def test_a_token_of_this_dialect_is_as_good_on_native_routes(admin: Api, bob: Api):
+    assert (await admin("GET", "/policies"))[0] == 200
+    status, body = await bob("GET", "/policies")
+    assert status == 403 and body["error"]["code"] == "forbidden"

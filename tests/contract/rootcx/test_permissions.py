@@ -102,9 +102,10 @@ def test_a_rule_of_another_dialect_can_be_read_and_written_back(rule: Rule, key:
     assert rules_of(key) == [rule]
 
 
-def test_a_role_keeps_the_keys_it_was_written_with():
+def test_a_role_keeps_the_keys_it_was_written_with_until_it_grants_something_else():
     keys = ["app:crm:*", "admin:audit.read"]
     assert keys_of("rootcx", {"permissions": keys}, rules_of_all(keys)) == keys
+    assert keys_of("rootcx", {"permissions": keys}, [Rule("hosts.read")]) == ["roci:hosts.read"]
     assert keys_of("raworc", {"rules": []}, [Rule("hosts.read"), Rule("hosts.read")]) == ["roci:hosts.read"]
 
 
