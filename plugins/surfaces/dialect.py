@@ -68,10 +68,11 @@ def unverified(token: str) -> Mapping[str, Any]:
 
 
 def _is_chatops(mimetype: str, body: bytes) -> bool:
-    if mimetype == "application/x-www-form-urlencoded":
-        return True
+    """A form, or JSON with its words. What is JSON is none of a form, whatever curl calls it."""
     try:
         sent = msgspec.json.decode(body)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(sent, dict) and not CHATOPS_FIELDS.isdisjoint(sent)
+        sent = None
+    if isinstance(sent, dict):
+        return not CHATOPS_FIELDS.isdisjoint(sent)
+    return mimetype == "application/x-www-form-urlencoded"

@@ -64,6 +64,8 @@ async def test_the_dialect_of_a_request_is_told_by_accept_then_by_its_token(head
         ({"full_name": "Alice"}, {}, "chatops"),
         (b"username=a&password=x", {"Content_Type": FORM}, "chatops"),
         (b"", {"Content_Type": f"{FORM}; charset=utf-8"}, "chatops"),
+        ({"email": "a@b.c", "password": "x"}, {"Content_Type": FORM}, "rootcx"),
+        ({"refresh_token": "x"}, {"Content_Type": FORM}, "chatops"),
         (b"{", {}, "rootcx"),
         (b"[" * 5000, {}, "rootcx"),
         (b"\xff", {}, "rootcx"),
