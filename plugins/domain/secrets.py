@@ -71,7 +71,7 @@ class SecretRemoved(SecretEvent):
 
 
 class SecretRead(SecretEvent):
-    """Somebody, or a deploy, was given the value."""
+    """Somebody who asked was given the value."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +80,6 @@ class SecretsRead(Event):
 
     scope: str
     names: tuple[str, ...]
-
-
-class SecretForgotten(SecretEvent):
-    """It was dropped because the key that opens it is lost."""
 
 
 def is_internal(scope: str) -> bool:
@@ -250,7 +246,7 @@ def forget(ring: Keyring) -> list[Secret]:
     lost = unreadable(ring)
     for row in lost:
         row.delete_instance()
-        emit(SecretForgotten(row.name, row.scope))
+        emit(SecretRemoved(row.name, row.scope, {"description": row.description, "key_id": row.key_id}))
     return lost
 
 

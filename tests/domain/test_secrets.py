@@ -16,7 +16,7 @@ from roci import Event, Invalid, NotFound, StartupError, Unavailable, outbox
 from roci_plugins.core.store import Store
 from roci_plugins.domain import applications, keyring, secrets
 from roci_plugins.domain.keyring import Keyring
-from roci_plugins.domain.secrets import Secret, SecretChanged, SecretForgotten, SecretRead, SecretRemoved, SecretSet
+from roci_plugins.domain.secrets import Secret, SecretChanged, SecretRead, SecretRemoved, SecretSet
 
 VALUE = "swordfish-4711"
 
@@ -199,7 +199,7 @@ def test_a_key_file_of_another_installation_is_refused_and_its_rows_can_be_given
         with pytest.raises(StartupError, match="1 stored secrets cannot be read: the key file lacks the keys"):
             secrets.check_keys(other)
         assert [row.name for row in secrets.forget(other)] == ["ONE"]
-        assert emitted()[-1] is SecretForgotten
+        assert emitted()[-1] is SecretRemoved
         secrets.check_keys(other)
         assert secrets.list_() == [kept]
 
