@@ -33,6 +33,7 @@ ESSENTIAL: tuple[str, ...] = (
     "auth.steps",
     "auth.factors",
     "auth.first_run",
+    "surfaces.stream",
 )
 
 # Can be left out by name: `disable: [backends.docker]`.
@@ -70,6 +71,7 @@ COMMANDS: tuple[str, ...] = (
     "commands.serve",
     "commands.agent",
     "commands.people",
+    "commands.signing",
     "commands.access",
     "commands.audit",
     "commands.secrets",

@@ -18,6 +18,7 @@ from . import (
     health,
     operations,
     policies,
+    providers,
     roles,
     secrets,
     tokens,
@@ -53,6 +54,7 @@ MODULES = (
     access,
     audit,
     secrets,
+    providers,
 )
 
 
