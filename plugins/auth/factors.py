@@ -152,6 +152,4 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
 def end_logins_without_factor() -> None:
     """Required from this start on: who signed in without one signs in again, and sets one up."""
     for principal_id in factors.without_factor():
-        for login in credentials.logins(principal_id):
-            if login.via == "password":
-                credentials.end_login(login.id)
+        credentials.end_logins(principal_id)

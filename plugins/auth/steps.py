@@ -27,10 +27,11 @@ TRIES = 5
 
 @dataclasses.dataclass
 class Step:
-    """A password was right; something is missing. Or one-time codes are being set up: `totp` is their secret."""
+    """Somebody proved who they are; something is missing. Or one-time codes are being set up: `totp` is their secret."""
 
     principal_id: str
     target: str = "/"  # where to go afterwards
+    via: str = "password"  # how they proved it
     totp: Sensitive | None = None
     tries: int = TRIES
 

@@ -61,14 +61,14 @@ def local_path(path: str | None) -> str:
 
 
 def remember(response: Any, name: str, secret: Sensitive) -> None:
-    """Give the browser one of the small cookies."""
-    response.set_cookie(name, secret, max_age=int(LASTS), httponly=True, samesite="Strict", secure=is_https(), path="/")
+    """Give the browser one of the small cookies. Lax: who comes from an identity provider needs it at once."""
+    response.set_cookie(name, secret, max_age=int(LASTS), httponly=True, samesite="Lax", secure=is_https(), path="/")
 
 
 def forget(response: Any, *names: str) -> None:
     """Those of them that the browser has."""
     for name in request.cookies.keys() & set(names):
-        response.delete_cookie(name, path="/", httponly=True, samesite="Strict")
+        response.delete_cookie(name, path="/", httponly=True, samesite="Lax")
 
 
 def step() -> Step | None:

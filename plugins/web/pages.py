@@ -20,6 +20,7 @@ from ..domain import credentials
 from ..surfaces.http import base_url, check_origin, client_address, public, read_body, roci
 from .forms import check_token, form_token, local_path, site, welcome
 from .install import install_line
+from .oidc import offered
 from .second import lead_on
 
 routes = Blueprint("pages", __name__)
@@ -76,7 +77,12 @@ async def login_form() -> Any:
 
 async def _login_page(target: str, name: str = "", message: str | None = None) -> str:
     return await render_template(
-        "login.html", next=target, message=message, name=name[:100], passkeys=not site().trouble
+        "login.html",
+        next=target,
+        message=message,
+        name=name[:100],
+        passkeys=not site().trouble,
+        providers=await offered(),
     )
 
 

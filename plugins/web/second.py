@@ -38,10 +38,10 @@ class Signed(BaseModel):
     next: str = "/"
 
 
-def lead_on(required: SecondFactorRequired, target: str) -> Any:
-    """The password was right: to the page that asks for the rest."""
+def lead_on(required: SecondFactorRequired, target: str, via: str = "password") -> Any:
+    """So far it was right: to the page that asks for the rest."""
     enrols = required.missing == "enrolment"
-    waiting = Step(required.principal.id, target, totp=factors.new_totp() if enrols else None)
+    waiting = Step(required.principal.id, target, via, factors.new_totp() if enrols else None)
     response = redirect("/login/enrol" if enrols else "/login/second", 303)
     remember(response, STEP, roci.part(Steps).put(waiting, client_address()))
     return response
@@ -111,7 +111,7 @@ async def _arrived(waiting: Step) -> Any:
     person = await _person(waiting)
     roci.part(Passwords).succeeded(person.name, client_address())
     response: Any = redirect(waiting.target, 303)
-    await welcome(person, response, "password")
+    await welcome(person, response, waiting.via)
     return response
 
 
@@ -157,7 +157,7 @@ async def enrol() -> Any:
         return await _enrol_page(waiting, error)
     response: Any = await make_response(await render_template("codes.html", codes=codes, next=waiting.target))
     response.headers["Cache-Control"] = "no-store"
-    await welcome(person, response, "password")
+    await welcome(person, response, waiting.via)
     return response
 
 
@@ -192,6 +192,6 @@ async def passkey() -> Any:
         raise Forbidden("that took too long: sign in again")
     target = waiting.target if waiting else local_path(given.next)
     response = jsonify(next=target)
-    await welcome(person, response, "password" if waiting else "passkey")
+    await welcome(person, response, waiting.via if waiting else "passkey")
     forget(response, CEREMONY)
     return response
