@@ -108,12 +108,16 @@ async def identify(roci: Roci) -> Actor | None:
     """Who sends the current request, asked once for each. Raises what an authenticator raises."""
     if "actor" not in g:
         g.actor = None
-        asked = _current()
-        for authenticator in roci.authenticators.values():
-            g.actor = await authenticator.authenticate(asked)
-            if g.actor is not None:
-                break
+        g.actor = await authenticate(roci, _current())
     return cast("Actor | None", g.actor)
+
+
+async def authenticate(roci: Roci, asked: Request | Websocket) -> Actor | None:
+    """Who sends a request: the first authenticator that knows its credential says it."""
+    for authenticator in roci.authenticators.values():
+        if (found := await authenticator.authenticate(asked)) is not None:
+            return found
+    return None
 
 
 def _current() -> Request | Websocket:

@@ -21,10 +21,10 @@ from quart import current_app, g, has_websocket_context, request, websocket
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.local import LocalProxy
 
-from roci import Actor, Forbidden, Invalid, Malformed, Roci, TooLarge, Unauthenticated, current_actor
+from roci import Actor, Forbidden, Invalid, Malformed, Roci, RociError, TooLarge, Unauthenticated, current_actor
 
 from ..agent.address import effective_ip, is_trusted
-from ..core.app import identify
+from ..core.app import authenticate, identify
 
 roci: Roci = LocalProxy(lambda: current_app.extensions["roci"])  # type: ignore[assignment]
 
@@ -87,6 +87,25 @@ async def require(permission: str, resource: str = "") -> None:
     who = await actor()
     if not roci.may(who, permission, resource):
         raise Forbidden(_refusal(who, permission, resource), action=permission, resource=resource)
+    g.setdefault("needed", []).append((permission, resource))
+
+
+def standing() -> Callable[[], Awaitable[bool]]:
+    """A question for later, of answers that take long: does what let this request in still hold?"""
+    server = cast(Any, roci)._get_current_object()
+    asked = cast(Any, websocket if has_websocket_context() else request)._get_current_object()
+    who, needed = g.get("actor"), tuple(g.get("needed", ()))
+
+    async def holds() -> bool:
+        if who is None:  # let in as anybody is
+            return True
+        try:
+            found = await authenticate(server, asked)
+        except RociError:
+            return False
+        return found is not None and found.id == who.id and all(server.may(found, *each) for each in needed)
+
+    return holds
 
 
 def _refusal(who: Actor, permission: str, resource: str) -> str:

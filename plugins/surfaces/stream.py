@@ -1,17 +1,23 @@
-"""Server-sent events: any stream of them, kept alive while silent and ended when the process is to stop."""
+"""Server-sent events: any stream of them, kept alive while silent. It ends when the process is to stop, and as soon
+as its reader would not be let in any more.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from quart import Response
 
-from roci import Roci
+from roci import Event, Roci, hookimpl
+
+from ..domain import access
+from ..domain.credentials import LoginRevoked, TokenRevoked
+from .http import standing
 
 ALIVE = 15.0  # seconds of silence after which a comment is sent, so that proxies keep the connection
 
@@ -31,7 +37,8 @@ class ServerSent:
 
 def stream(roci: Roci, events: AsyncIterator[ServerSent]) -> Response:
     """An answer that sends events as they come."""
-    response = Response(_encoded(roci._get_current_object(), events), content_type="text/event-stream")  # type: ignore[attr-defined]
+    server: Roci = roci._get_current_object()  # type: ignore[attr-defined]
+    response = Response(_encoded(server, events, standing()), content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     response.timeout = None
@@ -42,14 +49,16 @@ async def _next(events: AsyncIterator[ServerSent]) -> ServerSent:
     return await anext(events)
 
 
-async def _encoded(roci: Roci, events: AsyncIterator[ServerSent]) -> AsyncGenerator[bytes, None]:
-    draining = asyncio.ensure_future(roci.draining.wait())
+async def _encoded(
+    roci: Roci, events: AsyncIterator[ServerSent], holds: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes, None]:
+    reasons = [roci.draining.wait(), roci.part(Doubts).until_lost(holds)]
+    leaving: list[asyncio.Future[Any]] = [asyncio.ensure_future(reason) for reason in reasons]
     coming: asyncio.Future[ServerSent] | None = None
     try:
-        while not draining.done():
+        while not any(reason.done() for reason in leaving):
             coming = coming or asyncio.ensure_future(_next(events))
-            both: set[asyncio.Future[Any]] = {coming, draining}
-            done, _ = await asyncio.wait(both, timeout=ALIVE, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({coming, *leaving}, timeout=ALIVE, return_when=asyncio.FIRST_COMPLETED)
             if coming in done:
                 try:
                     yield coming.result().encode()
@@ -59,8 +68,47 @@ async def _encoded(roci: Roci, events: AsyncIterator[ServerSent]) -> AsyncGenera
             elif not done:
                 yield b": still here\n\n"
     finally:
-        draining.cancel()
+        for reason in leaving:
+            reason.cancel()
         if coming:
             coming.cancel()
             with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
                 await coming
+
+
+class Doubts:
+    """What open streams wait for: rights or credentials may have changed, so each asks whether its own still hold."""
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Event] = set()
+
+    async def until_lost(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Return once it does not hold. Asked at every doubt, and now and then for what other processes changed."""
+        doubt = asyncio.Event()
+        self._open.add(doubt)
+        try:
+            while await holds():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(doubt.wait(), ALIVE)
+                doubt.clear()
+        finally:
+            self._open.discard(doubt)
+
+    async def raise_(self) -> None:
+        for doubt in self._open:
+            doubt.set()
+
+
+@hookimpl
+@contextlib.asynccontextmanager
+async def lifespan(roci: Roci) -> AsyncIterator[None]:
+    roci.provide(Doubts())
+    yield
+
+
+@hookimpl
+def on_event(roci: Roci, event: Event) -> Awaitable[None] | None:
+    """Awaited after those who decide have heard of it, since they come earlier in the order of plugins."""
+    doubts = roci.find(Doubts)  # None while ROCI begins
+    ends_something = access.is_about_rights(event) or isinstance(event, TokenRevoked | LoginRevoked)
+    return doubts.raise_() if doubts and ends_something else None
