@@ -52,6 +52,8 @@ async def change(body: shapes.SpaceChanges, name: str) -> Any:
     changes = body.changes()
     if changes.pop("name", name) != name:
         raise Invalid("name: a space cannot be renamed")
+    if not changes:
+        raise Invalid("No fields to update")
     return shapes.space(await roci.write(spaces.change, name, **changes))
 
 

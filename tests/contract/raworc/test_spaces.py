@@ -50,7 +50,9 @@ async def test_a_space_that_cannot_be(admin: Api) -> None:
         assert code(await admin("POST", "/spaces", STAGING | wrong)) == (400, "BAD_REQUEST")
 
 
-@pytest.mark.parametrize("wrong", [{}, {"name": "other"}, {"active": None}, {"settings": None}, {"colour": "red"}])
+@pytest.mark.parametrize(
+    "wrong", [{}, {"name": "other"}, {"name": "default"}, {"active": None}, {"settings": None}, {"colour": "red"}]
+)
 async def test_a_change_that_cannot_be(admin: Api, wrong: dict[str, Any]) -> None:
     assert code(await admin("PUT", "/spaces/default", wrong)) == (400, "BAD_REQUEST")
 
