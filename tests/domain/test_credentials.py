@@ -140,13 +140,14 @@ def test_a_new_password_ends_the_logins_from_before_and_no_token(ann: Principal)
     assert credentials.verify_login(credentials.log_in(principals.get(ann.id)))
 
 
-def test_a_disabled_principal_proves_nothing_until_enabled(ann: Principal):
+def test_a_disabled_principal_proves_nothing_and_signs_in_again_once_enabled(ann: Principal):
     access.add_administrator(NewPrincipal("bob"))
     login, (_, token) = credentials.log_in(ann), credentials.issue(ann.id, "laptop")
     principals.disable(ann.id)
     assert credentials.verify_login(login) is None and credentials.verify_token(token) is None
+    credentials.before_commit(outbox.get())
     principals.enable(ann.id)
-    assert credentials.verify_login(login) and credentials.verify_token(token)
+    assert credentials.verify_login(login) is None and credentials.verify_token(token)
 
 
 def test_a_token_is_no_login_and_a_login_no_token(ann: Principal):
@@ -178,3 +179,79 @@ def test_a_new_setup_link_replaces_the_old_one():
 def test_with_an_administrator_a_setup_link_is_good_for_nothing(ann: Principal):
     with pytest.raises(NotFound):
         credentials.use_setup_link(credentials.make_setup_link(), "eve", "", HASH)
+
+
+# --- logins that signed tokens name ------------------------------------------
+
+WEEK = datetime.timedelta(days=7)
+
+
+def test_a_login_of_a_dialect_is_proved_by_its_id_and_by_no_secret(ann: Principal):
+    row = credentials.open_login(ann, "rootcx", WEEK, "oidc:home")
+    proven = credentials.verify_login_id(row.id)
+    assert proven and (proven.actor.name, proven.actor.via, proven.actor.credential) == ("ann", "jwt", row.id)
+    assert credentials.verify_login(row.id) is None and credentials.verify_login_id("nothing") is None
+    assert row.expires_at - row.created_at >= WEEK - datetime.timedelta(seconds=1)
+    assert (row.dialect, row.via) == ("rootcx", "oidc:home") and principals.get(ann.id).last_login_at
+
+
+def test_the_id_of_a_cookies_login_is_no_credential(ann: Principal):
+    credentials.log_in(ann)
+    assert credentials.verify_login_id(Login.get().id) is None
+
+
+def test_a_closed_login_is_not_refreshed_and_still_proves_who_it_was(ann: Principal):
+    row = credentials.open_login(ann, "rootcx", WEEK)
+    assert credentials.refreshable(row.id)
+    credentials.close_login(row.id)
+    credentials.close_login(row.id)
+    assert credentials.refreshable(row.id) is None and credentials.verify_login_id(row.id)
+    assert credentials.logins(ann.id) == []
+    assert [type(event).__name__ for event in outbox.get()].count("LoginRevoked") == 1
+
+
+def test_an_ended_login_proves_nothing(ann: Principal):
+    row = credentials.open_login(ann, "chatops", WEEK)
+    credentials.end_login(row.id)
+    credentials.end_login(row.id)
+    assert credentials.refreshable(row.id) is None and credentials.verify_login_id(row.id) is None
+
+
+def test_all_logins_end_but_the_one_that_is_spared(ann: Principal):
+    kept, *_ = (credentials.open_login(ann, dialect, WEEK) for dialect in ("raworc", "rootcx"))
+    cookie = credentials.log_in(ann)
+    credentials.end_logins(ann.id, but=kept.id)
+    assert [row.id for row in credentials.logins(ann.id)] == [kept.id] and credentials.verify_login(cookie) is None
+    credentials.end_logins(ann.id)
+    assert credentials.logins(ann.id) == []
+
+
+def test_use_prolongs_a_cookie_and_not_what_a_signed_token_says_of_its_end(ann: Principal):
+    row = credentials.open_login(ann, "raworc", WEEK)
+    Login.update(last_seen_at=ago(hours=1)).execute()
+    credentials.touch_login(row.id)
+    after = Login.get(Login.id == row.id)
+    assert after.expires_at == row.expires_at and after.last_seen_at > ago(minutes=1)
+
+
+def test_a_table_from_before_there_were_dialects_keeps_its_logins(tmp_path: Path):
+    store = Store(tmp_path / "old.db", lambda events: None)
+    columns = (
+        "id text primary key",
+        "created_at text",
+        "principal_id text",
+        "digest text",
+        "last_seen_at text",
+        "expires_at text",
+    )
+    with store.db.connection_context():
+        store.db.execute_sql("create table migration (name text primary key, applied_at text not null)")
+        store.db.execute_sql(f"create table login ({', '.join(columns)})")
+        at = "2026-11-22T06:00:00.000000+00:00"
+        store.db.execute_sql("insert into login values ('1', ?, 'p', 'd', ?, ?)", (at, at, at))
+    store.prepare([Login], credentials.register_migrations())
+    with store.db.connection_context():
+        row = Login.get()
+        assert (row.dialect, row.via, row.address, row.closed_at) == ("cookie", "password", "", None)
+        assert row.proved_at == row.created_at
+    store.close()
