@@ -14,7 +14,7 @@ from ..agent.hub import Hub
 from ..auth import cookies
 from ..auth.factors import SecondFactorRequired
 from ..auth.passwords import Passwords
-from ..auth.sign_in import with_password
+from ..auth.sign_in import require_factor, with_password
 from ..core.app import identify, refused
 from ..domain import credentials
 from ..surfaces.http import base_url, check_origin, client_address, public, read_body, roci
@@ -157,6 +157,10 @@ async def setup(secret: str) -> Any:
         person = await roci.write(credentials.use_setup_link, secret, name, email, hashed)
     except Invalid as error:
         return await render_template("setup.html", message=error.message, name=name[:100]), 400
+    try:
+        await require_factor(roci, person)
+    except SecondFactorRequired as required:
+        return lead_on(required, "/")
     response: Any = redirect("/", 303)
     await welcome(person, response, "password")
     return response

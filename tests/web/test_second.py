@@ -10,7 +10,7 @@ from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from roci import Roci, Settings
-from roci_plugins.domain import factors, principals
+from roci_plugins.domain import credentials, factors, principals
 from roci_plugins.domain.principals import Principal
 
 from ..auth.device import Device
@@ -199,6 +199,15 @@ async def test_where_it_is_required_the_password_leads_to_setting_one_up(
     assert done.status_code == 200 and shown.count("<li>") == 10 and 'href="/account"' in shown
     assert done.headers["Cache-Control"] == "no-store" and await is_in(anonymous)
     assert (await roci.read(factors.held, ann.id)).totp
+
+
+@pytest.mark.usefixtures("required")
+async def test_the_first_administrator_sets_one_up_too(roci: Roci, anonymous: Client) -> None:
+    link = f"/setup/{await roci.write(credentials.make_setup_link)}"
+    form = {"username": "ann", "password": PASSWORD, "repeated": PASSWORD}
+    assert leads_to(await anonymous.post(link, form=form)) == (303, "/login/enrol")
+    assert not await is_in(anonymous)
+    assert "Here everybody needs a second factor" in await text(await anonymous.get("/login/enrol"))
 
 
 @pytest.mark.usefixtures("required")
