@@ -27,7 +27,7 @@ class Rbac:
     def __init__(self, roci: Roci) -> None:
         self._roci = roci
         self._edition: Any = None
-        self._book = Book({}, {}, {})
+        self._book = Book({}, {}, {}, {})
         self._grants: dict[str, tuple[Grant, ...]] = {}  # by actor id
         self._decided: dict[tuple[str, str, str], bool] = {}
         roci.provide(self)

@@ -243,11 +243,12 @@ class Book:
 
     rules: dict[str, tuple[Rule, ...]]  # by role, inherited ones included
     bound: dict[str, tuple[tuple[str, str | None], ...]]  # by subject in lower case: role and space
+    names: dict[str, str]  # by principal id: whose bindings are whose. A plugin's own actor may be called admin, too
     spaces: dict[str, str]  # by principal id: the space it is confined to
 
     def grants(self, who: Actor) -> tuple[Grant, ...]:
         """What a stored principal holds."""
-        bound = self.bound.get(who.name.lower(), ())
+        bound = self.bound.get(self.names.get(who.id, ""), ())
         found = (Grant(*rule, space) for role, space in bound for rule in self.rules.get(role, ()))
         return tuple(rules.confined(found, self.spaces.get(who.id)))
 
@@ -257,13 +258,15 @@ def book() -> Book:
     inherits = {name: row.inherits for name, row in known.items()}
     lines = {name: roles.lineage([name], inherits) for name in known}
     granted = {name: row.grants for name, row in known.items()}
+    everybody = list(Principal.select(Principal.id, Principal.name, Principal.space))
     bound: dict[str, list[tuple[str, str | None]]] = {}
     for row in reversed(roles.bindings()):
         bound.setdefault(row.subject.lower(), []).append((row.role, row.space))
     return Book(
         {name: tuple(dict.fromkeys(rule for each in line for rule in granted[each])) for name, line in lines.items()},
         {subject: tuple(found) for subject, found in bound.items()},
-        {row.id: str(row.space) for row in Principal.select().where(Principal.space.is_null(False))},
+        {row.id: row.name.lower() for row in everybody},
+        {row.id: str(row.space) for row in everybody if row.space is not None},
     )
 
 

@@ -130,7 +130,7 @@ def _guarded(view: V, permission: str, on: str) -> V:
         who = await actor()
         refuse_foreign(who)
         if permission:
-            await require(permission, on.format(**args))
+            await require(permission, on.format(**_plain(args)))
         if "id" in args:
             args["id"] = uuid(args["id"])
         token: Token[Actor] = current_actor.set(who)
@@ -144,6 +144,14 @@ def _guarded(view: V, permission: str, on: str) -> V:
         note.access, note.on = permission or "signed in", on
     cast(Any, guarded).access = note.access
     return cast(V, guarded)
+
+
+def _plain(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Path parameters as resources have them: an id has one spelling. What is none is refused later, by its form."""
+    try:
+        return {**args, "id": str(uuids.UUID(args["id"]))} if "id" in args else dict(args)
+    except ValueError:
+        return dict(args)
 
 
 def refuse_foreign(who: Actor) -> None:

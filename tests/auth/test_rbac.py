@@ -42,6 +42,11 @@ async def test_what_is_no_stored_principal_has_the_rights_it_carries(roci: Roci)
     assert roci.may(key, "metrics.write") and not roci.may(key, "hosts.read")
 
 
+async def test_a_name_alone_gives_nothing(roci: Roci) -> None:
+    await roci.write(access.add_administrator, NewPrincipal("admin"))
+    assert not roci.may(Actor("a plugin's own", "admin"), "hosts.read")
+
+
 async def test_the_command_line_is_noticed(roci: Roci) -> None:
     ann = await somebody(roci)
     other = Roci(roci.settings)
