@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from roci import Actor, Roci, core
 from roci_plugins.auth.rbac import Rbac
-from roci_plugins.domain import access, principals, roles
+from roci_plugins.domain import access, principals
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
@@ -63,29 +61,3 @@ async def test_the_command_line_is_noticed(roci: Roci) -> None:
 def _migrations(roci: Roci) -> list[object]:
     found: list[object] = core("loading").flatten(roci.hook.register_migrations())
     return found
-
-
-async def test_a_database_from_before_there_were_roles_keeps_its_administrators(tmp_path: Path) -> None:
-    import sqlite3
-
-    from roci import Settings
-
-    settings = Settings(data_dir=str(tmp_path / "old"), local_agent=False)
-    (tmp_path / "old").mkdir()
-    with sqlite3.connect(settings.database) as old:
-        old.executescript(
-            """
-            create table migration (name text primary key, applied_at text not null);
-            create table principal (id text primary key, created_at text not null, name text not null collate nocase,
-              kind text not null, email text not null, display_name text not null, password_hash text,
-              password_set_at text, administrator integer not null, disabled integer not null);
-            insert into principal values ('00000000-0000-4000-8000-000000000001', '2026-01-01T00:00:00.000000+00:00',
-              'admin', 'person', 'admin@localhost', '', null, null, 1, 0);
-            """
-        )
-    instance = Roci(settings)
-    async with instance.running():
-        admin = await instance.read(principals.by_name, "admin")
-        assert admin.administrator and admin.space is None and admin.updated_at == admin.created_at
-        assert [row.id for row in await instance.read(roles.bindings)] == ["admin-binding"]
-        assert instance.may(access.actor(admin), "hosts.remove")
