@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from roci import Actor
 
+from ...auth.passwords import LONGEST, SHORTEST
 from ...domain import principals, roles
 from ...domain.access import Explanation, Source
 from ...domain.credentials import Token
@@ -36,32 +37,34 @@ RoleName = Annotated[str, Field(json_schema_extra={"pattern": f"^{roles.NAME.pat
 Line = Annotated[str, Field(max_length=200)]
 Text = Annotated[str, Field(max_length=10_000)]
 Scopes = Annotated[list[Annotated[str, Field(pattern=f"^{SCOPE}$")]], Field(min_length=1, max_length=100)]
-Password = Annotated[SecretStr, Field(strict=False)]  # so that no message or log can show it
+Email = Annotated[str, Field(max_length=255, json_schema_extra={"pattern": f"^({principals.EMAIL.pattern})?$"})]
+# A secret, so that no message or log can show it.
+Password = Annotated[SecretStr, Field(strict=False, json_schema_extra={"minLength": SHORTEST, "maxLength": LONGEST})]
 
 
 class NewUser(Body):
     name: Name
     kind: Literal["person", "service"] = "person"
-    email: str = Field("", max_length=255)
+    email: Email = ""
     display_name: Line = ""
     description: Text | None = None
     password: Password | None = None
 
 
 class UserChanges(Body):
-    email: str | None = Field(None, max_length=255)
+    email: Email | None = None
     display_name: Line | None = None
     description: Text | None = None
 
 
 class OwnChanges(Body):
-    email: str | None = Field(None, max_length=255)
+    email: Email | None = None
     display_name: Line | None = None
 
 
 class NewPassword(Body):
     password: Password
-    current_password: Password | None = None
+    current_password: Annotated[SecretStr, Field(strict=False)] | None = None
 
 
 class NewToken(Body):
@@ -80,13 +83,13 @@ class NewRole(Body):
     name: RoleName
     description: Text | None = None
     rules: list[RuleIn] = Field([], max_length=1000)
-    inherits: list[str] = Field([], max_length=100)
+    inherits: list[RoleName] = Field([], max_length=100)
 
 
 class RoleChanges(Body):
     description: Text | None = None
     rules: list[RuleIn] | None = Field(None, max_length=1000)
-    inherits: list[str] | None = Field(None, max_length=100)
+    inherits: list[RoleName] | None = Field(None, max_length=100)
 
 
 class NewBinding(Body):

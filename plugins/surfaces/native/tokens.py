@@ -6,7 +6,7 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from roci import Actor, Forbidden, Sensitive, now
+from roci import Actor, Forbidden, Malformed, Sensitive, now
 
 from ...domain import access, credentials, principals, rules
 from ...domain.credentials import Token
@@ -25,12 +25,19 @@ async def index() -> Any:
     """List my tokens, newest first; `user` (a name) or `all=true` lists others', with tokens.list."""
     limit, offset = paging()
     who = await actor()
-    whose, everybody = request.args.get("user", who.name), request.args.get("all") == "true"
+    whose, everybody = request.args.get("user", who.name), _flag("all")
     if everybody or whose.lower() != who.name.lower():
         await require("tokens.list")
     rows = await roci.read(_tokens, None if everybody else whose, who)
     moment = now()
     return {"tokens": [shapes.token(row, moment) for row in page(rows, limit, offset)], "total": len(rows)}
+
+
+def _flag(name: str) -> bool:
+    given = request.args.get(name, "false")
+    if given not in ("true", "false"):
+        raise Malformed(f"{name}: true or false")
+    return given == "true"
 
 
 def _tokens(whose: str | None, who: Actor) -> list[Token]:

@@ -222,6 +222,7 @@ async def test_others_tokens_are_none_of_ones_business(api: Api, people: People)
     assert (await api("GET", "/tokens?all=true"))[1]["total"] == 2
     assert (await api("DELETE", f"/tokens/{of_bob}"))[0] == 200
     assert code(await api("GET", "/tokens?user=nobody")) == (404, "not_found")
+    assert code(await api("GET", "/tokens?all=maybe")) == (400, "bad_request")
 
 
 async def test_scopes_narrow_what_a_token_may_do(api: Api, people: People) -> None:
