@@ -6,6 +6,7 @@ one made by another process (the command line) within two seconds.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
@@ -27,6 +28,7 @@ class Rbac:
     def __init__(self, roci: Roci) -> None:
         self._roci = roci
         self._edition: Any = None
+        self._reading = asyncio.Lock()
         self._book = Book({}, {}, {}, {})
         self._grants: dict[str, tuple[Grant, ...]] = {}  # by actor id
         self._decided: dict[tuple[str, str, str], bool] = {}
@@ -56,11 +58,12 @@ class Rbac:
         return self._grants[actor.id]
 
     async def refresh(self) -> None:
-        """Read the book anew if anything changed."""
-        edition = await self._roci.read(access.edition)
-        if edition != self._edition:
-            self._book = await self._roci.read(access.book)
-            self._edition, self._grants, self._decided = edition, {}, {}
+        """Read the book anew if anything changed. One at a time: an older book must not replace a newer one."""
+        async with self._reading:
+            edition = await self._roci.read(access.edition)
+            if edition != self._edition:
+                self._book = await self._roci.read(access.book)
+                self._edition, self._grants, self._decided = edition, {}, {}
 
 
 @hookimpl
