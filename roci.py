@@ -608,6 +608,7 @@ class Roci:
         task = asyncio.get_running_loop().create_task(watched(), name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: work.close())  # it may be cancelled before it began
         return task
 
     async def _repeat(self, task: Task) -> None:

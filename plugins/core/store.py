@@ -124,7 +124,8 @@ class Store:
                 if not new:
                     migration.run(self.db)
                 sql("insert into migration values (?, ?)", (migration.name, now().isoformat()))
-        self.db.create_tables(models)
+        with self.db.atomic("IMMEDIATE"):  # one commit, not one for each table
+            self.db.create_tables(models)
 
     def close(self) -> None:
         self._readers.shutdown()
