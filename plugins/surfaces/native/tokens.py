@@ -68,11 +68,17 @@ async def add(new: shapes.NewToken) -> Any:
 
 
 def _require_no_wider(who: Actor, scopes: list[str] | None) -> None:
-    """A credential that is for some things only makes none that is for more."""
+    """A credential that is for some things only makes none that is for more, and none at all unless it is for that."""
     if who.scopes is None:
         return
+    _require_scope(who, "tokens.create")
     if scopes is None or not all(rules.covers(who.scopes, scope) for scope in scopes):
         raise Forbidden(f"this credential is for {', '.join(sorted(who.scopes))} only: give the token scopes within")
+
+
+def _require_scope(who: Actor, action: str) -> None:
+    if who.scopes is not None and not rules.covers(who.scopes, action):
+        raise Forbidden(f"this credential is for {', '.join(sorted(who.scopes))} only, not for {action}")
 
 
 def _coverable(name: str) -> Principal:
@@ -89,5 +95,7 @@ async def revoke(id: str) -> Any:
     who = await actor()
     if not any(row.id == id for row in await roci.read(credentials.tokens, who.id)):
         await require("tokens.revoke")
+    if id != who.credential:
+        _require_scope(who, "tokens.revoke")
     await roci.write(credentials.revoke, id)
     return done("Token revoked")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 from quart.typing import TestClientProtocol as Client
 
-from roci import Roci
+from roci import Roci, Settings, core
 from roci_plugins.domain import access, credentials, principals
 from roci_plugins.domain.rules import Rule
 
@@ -113,7 +114,7 @@ async def test_a_name_that_a_role_waits_for_is_not_to_be_had_by_those_who_hold_l
 
 
 async def test_a_credential_for_less_makes_none_for_more(api: Api, people: People) -> None:
-    narrow = await people("admin", scopes=["hosts.*", "tokens.list"])
+    narrow = await people("admin", scopes=["hosts.*", "tokens.create"])
     for scopes in (None, ["*"], ["hosts.*", "policies.read"]):
         assert code(await narrow("POST", "/tokens", {"name": "wide", "scopes": scopes})) == (403, "forbidden")
     status, made = await narrow("POST", "/tokens", {"name": "narrow", "scopes": ["hosts.read"]})
@@ -121,6 +122,15 @@ async def test_a_credential_for_less_makes_none_for_more(api: Api, people: Peopl
     new = {"password": PASSWORD, "current_password": PASSWORD}
     assert code(await narrow("PUT", f"/users/{narrow.id}/password", new)) == (403, "forbidden")
     assert code(await narrow("PATCH", "/me", {"email": "other@example.org"})) == (403, "forbidden")
+
+
+async def test_a_credential_that_is_not_for_tokens_makes_and_revokes_none_but_itself(people: People) -> None:
+    whole, narrow = await people("ann"), await people("ann", scopes=["hosts.*"])
+    assert code(await narrow("POST", "/tokens", {"name": "next", "scopes": ["hosts.*"]})) == (403, "forbidden")
+    own, other = (row["id"] for row in (await whole("GET", "/tokens"))[1]["tokens"])
+    assert code(await narrow("DELETE", f"/tokens/{other}")) == (403, "forbidden")
+    assert (await narrow("DELETE", f"/tokens/{own}"))[0] == 200
+    assert (await whole("DELETE", f"/tokens/{other}"))[0] == 200
 
 
 async def test_a_narrow_credential_with_the_right_word_still_does_not_reach_its_owners_password(people: People) -> None:
@@ -242,3 +252,19 @@ async def test_rights_given_and_taken_hold_from_the_next_request(api: Api, peopl
     await api("DELETE", f"/bindings/{bound['id']}")
     assert code(await ann("GET", "/agents")) == (403, "forbidden")
     assert not await roci.read(lambda: access.grants(principals.by_name("ann")))
+
+
+async def test_where_sign_in_is_switched_off_anybody_is_told_so(tmp_path: Path) -> None:
+    roci = Roci(Settings(data_dir=str(tmp_path), local_agent=False, auth="disabled"))
+    async with roci.running():
+        api = Api(core("app").create_app(roci).test_client())
+        _, me = await api("GET", "/me")
+        assert (me["id"], me["via"], me["administrator"], me["grants"]) == ("anybody", "open", True, [])
+        assert "principals.create" in me["permissions"]
+        assert (await api("GET", "/access/explain?action=hosts.read"))[1]["allowed"] is True
+        assert await api("GET", "/tokens") == (200, {"tokens": [], "total": 0})
+        assert code(await api("POST", "/tokens", {"name": "x"})) == (404, "not_found")
+        assert code(await api("PATCH", "/me", {"display_name": "x"})) == (404, "not_found")
+        assert (await api("POST", "/users", {"name": "ann"}))[0] == 201
+        assert (await api("POST", "/bindings", {"subject": "ann", "role": "admin"}))[0] == 201
+        assert (await api("POST", "/tokens", {"name": "x", "user": "ann"}))[0] == 201
