@@ -337,7 +337,7 @@ async def test_a_write_that_another_site_caused_is_refused(api: Api) -> None:
     assert (await api("POST", "/policies/reload", headers={"Origin": "http://localhost"}))[0] == 200
 
 
-ELSEWHERE = ("/api/v1/audit", "/api/v1/secrets")  # tested beside this module
+ELSEWHERE = ("/api/v1/audit", "/api/v1/providers", "/api/v1/secrets")  # tested beside this module
 
 
 async def test_the_seeds_routes_are_all_there(client: Client) -> None:
