@@ -27,7 +27,7 @@ TRIES = 5
 
 @dataclasses.dataclass
 class Step:
-    """Somebody proved who they are; something is missing. Or one-time codes are being set up: `totp` is their secret."""
+    """Somebody proved who they are; something is missing. Or one-time codes are being set up: `totp` is the secret."""
 
     principal_id: str
     target: str = "/"  # where to go afterwards

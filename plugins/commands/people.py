@@ -120,6 +120,18 @@ def disable_user(settings: Settings, name: str, undo: bool) -> None:
     click.echo(f"{name} is {'enabled' if undo else 'disabled'}", err=True)
 
 
+@user.command("reset-factors")
+@click.argument("name")
+@config_option
+def reset_factors(settings: Settings, name: str) -> None:
+    """Take somebody's second factors away, for who lost the phone and the recovery codes. It ends their logins."""
+    from ..domain import factors, principals
+
+    with transaction(settings):
+        factors.reset(principals.by_name(name).id)
+    click.echo(f"{name} signs in with the password alone, until new factors are set up", err=True)
+
+
 @user.command("remove")
 @click.argument("name")
 @config_option

@@ -253,27 +253,35 @@ class Book:
         return tuple(rules.confined(found, self.spaces.get(who.id)))
 
 
+def _everybody() -> Any:
+    return Principal.select(Principal.id, Principal.name, Principal.space)
+
+
 def book() -> Book:
     known = {row.name: row for row in roles.all_()}
     inherits = {name: row.inherits for name, row in known.items()}
     lines = {name: roles.lineage([name], inherits) for name in known}
     granted = {name: row.grants for name, row in known.items()}
-    everybody = list(Principal.select(Principal.id, Principal.name, Principal.space))
+    everybody = cast(Iterable[tuple[str, str, str | None]], list(_everybody().tuples()))
     bound: dict[str, list[tuple[str, str | None]]] = {}
     for row in reversed(roles.bindings()):
         bound.setdefault(row.subject.lower(), []).append((row.role, row.space))
     return Book(
         {name: tuple(dict.fromkeys(rule for each in line for rule in granted[each])) for name, line in lines.items()},
         {subject: tuple(found) for subject, found in bound.items()},
-        {row.id: row.name.lower() for row in everybody},
-        {row.id: str(row.space) for row in everybody if row.space is not None},
+        {id: name.lower() for id, name, _ in everybody},
+        {id: space for id, _, space in everybody if space is not None},
     )
 
 
 def edition() -> tuple[Any, ...]:
     """Another value after any change of what a book is made from, whoever made it."""
-    tables = "role", "binding", "principal"
-    counted = [f"(select count(*) || ' ' || max(updated_at) from {table})" for table in tables]  # noqa: S608
+    counted = (
+        "(select count(*) || max(updated_at) from role)",
+        "(select count(*) || max(updated_at) from binding)",
+        "(select count(*) || max(created_at) from principal)",
+        "(select count(*) || max(updated_at) from principal where space is not null)",
+    )
     sql = cast(Callable[..., Any], Role._meta.database.execute_sql)
     return tuple(sql(f"select {', '.join(counted)}").fetchone())
 

@@ -184,6 +184,16 @@ def set_password(id: str, password_hash: Sensitive) -> None:
     emit(PasswordChanged(row.id, row.name))
 
 
+def drop_password(id: str) -> None:
+    """No password will do any more."""
+    row = get(id)
+    if row.password_hash is not None:
+        Principal.update(password_hash=None, password_set_at=now(), updated_at=now()).where(
+            Principal.id == id
+        ).execute()
+        emit(PasswordChanged(row.id, row.name))
+
+
 def note_login(id: str) -> None:
     Principal.update(last_login_at=now()).where(Principal.id == id).execute()
 

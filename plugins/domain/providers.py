@@ -29,7 +29,7 @@ from roci import (
     now,
 )
 
-from . import access, principals, registration, secrets
+from . import access, credentials, principals, registration, roles, secrets
 from .keyring import Keyring
 from .model import Json, Model, Utc
 from .principals import NewPrincipal, Principal
@@ -275,10 +275,15 @@ def _newcomer(provider: Provider, account: Account) -> Principal:
 def _check_link(provider: Provider, account: Account, person: Principal) -> None:
     if person.kind != "person" or Identity.select().where(Identity.principal == person).exists():
         raise Forbidden(f"the address {account.email} is somebody's here who signs in another way")
-    if account.email_verified is not True:
+    if account.email_verified is False or (account.email_verified is None and person.administrator):
         raise Forbidden(
             f"{account.email} is somebody's here, and {provider.display_name} does not say it verified that address"
         )
+    if not roles.bindings(person.name):  # nobody vouched for whoever took this address: only its owner stays
+        principals.drop_password(person.id)
+        credentials.end_logins(person.id)
+        for token in credentials.tokens(person.id):
+            credentials.revoke(token.id)
 
 
 def _registered(provider: Provider, account: Account) -> Principal:

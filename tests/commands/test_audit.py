@@ -40,6 +40,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def trail(run: Any) -> None:
+    """Five entries: the two roles every ROCI has, and three people."""
     for name in ("ann", "bob", "cid"):
         assert run("add", name, given="correct horse\n", command=user).exit_code == 0
 
@@ -55,7 +56,7 @@ def tamper(tmp_path: Path, *statements: str) -> None:
 
 def test_a_trail_that_was_left_alone_is_proven(run: Any, trail: None) -> None:
     result = run("verify")
-    assert result.exit_code == 0 and "3 entries, all as they were written. Head: 3:" in result.stdout
+    assert result.exit_code == 0 and "5 entries, all as they were written. Head: 5:" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -64,14 +65,14 @@ def test_a_trail_that_was_left_alone_is_proven(run: Any, trail: None) -> None:
         ("update recorded set actor_name = 'eve' where seq = 2", 2, "edited"),
         ("update recorded set data = '{}' where seq = 3", 3, "edited"),
         ("delete from recorded where seq = 2", 2, "removed"),
-        ("delete from recorded where seq = 3", 3, "tail cut"),
+        ("delete from recorded where seq = 5", 5, "tail cut"),
         ("delete from recorded", 1, "tail cut"),
         (
-            "insert into recorded select 4, " + ", ".join(events.COLUMNS[1:]) + " from recorded where seq = 1",
-            4,
+            "insert into recorded select 6, " + ", ".join(events.COLUMNS[1:]) + " from recorded where seq = 1",
+            6,
             "inserted",
         ),
-        ("delete from recorded_head", 3, "head"),
+        ("delete from recorded_head", 5, "head"),
     ],
 )
 def test_what_was_done_to_the_trail_is_found(
@@ -95,13 +96,13 @@ def test_a_whole_other_trail_is_found_by_a_head_that_was_noted(run: Any, trail: 
     run("add", "dan", given="correct horse\n", command=user)
     assert run("verify", "--head", noted).exit_code == 0
     result = run("verify", "--head", noted[:-1] + "x")
-    assert result.exit_code == 1 and "Entry 3: another trail" in result.stderr
+    assert result.exit_code == 1 and "Entry 5: another trail" in result.stderr
 
 
 def test_the_trail_is_listed_and_narrowed(run: Any, trail: None) -> None:
     lines = run("list").stdout.splitlines()
-    assert len(lines) == 3 and "the host's shell" in lines[0] and "name=ann" in lines[0] and "name=cid" in lines[2]
-    assert [json.loads(line)["seq"] for line in run("list", "--json", "--limit", "2").stdout.splitlines()] == [2, 3]
+    assert len(lines) == 5 and "the host's shell" in lines[0] and "name=ann" in lines[0] and "name=cid" in lines[4]
+    assert [json.loads(line)["seq"] for line in run("list", "--json", "--limit", "2").stdout.splitlines()] == [4, 5]
     assert run("list", "--actor", "nobody-here").stdout == ""
     assert run("list", "--since", "2999-01-01").stdout == ""
     assert "password" not in run("list", "--json").stdout

@@ -35,6 +35,12 @@ def test_people_are_added_listed_disabled_and_removed(run) -> None:  # type: ign
     assert isinstance(last.exception, RociError) and "last" in last.exception.message
 
 
+def test_second_factors_are_reset(run) -> None:  # type: ignore[no-untyped-def]
+    run(user, "add", "ann", given="correct horse\n")
+    assert run(user, "reset-factors", "ann").exit_code == 0
+    assert isinstance(run(user, "reset-factors", "nobody").exception, RociError)
+
+
 def test_a_short_password_is_refused(run) -> None:  # type: ignore[no-untyped-def]
     result = run(user, "add", "ann", given="short\n")
     assert isinstance(result.exception, RociError) and "10 characters" in result.exception.message

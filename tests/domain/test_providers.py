@@ -190,11 +190,37 @@ def test_somebody_with_the_verified_address_is_linked(home: Provider):
     assert bound(ann) == []  # nothing is given to who was there
 
 
-@pytest.mark.parametrize("verified", [None, False])
-def test_an_address_that_nobody_vouches_for_is_nobodys(home: Provider, verified: bool | None):
-    principals.add(NewPrincipal("ann", email="ann@example.org", password_hash=HASH))
-    with pytest.raises(Forbidden, match="does not say it verified"):
-        providers.admit(home, dataclasses.replace(ANN, email_verified=verified))
+@pytest.mark.parametrize(
+    ("verified", "role", "linked"),
+    [
+        (True, "admin", True),
+        (None, "base", True),
+        (None, "admin", False),
+        (False, "base", False),
+        (False, "admin", False),
+    ],
+)
+def test_an_address_links_as_far_as_the_provider_vouches_for_it(
+    home: Provider, verified: bool | None, role: str, linked: bool
+):
+    ann = principals.add(NewPrincipal("ann", email="ann@example.org", password_hash=HASH))
+    access.bind("ann", role)
+    account = dataclasses.replace(ANN, email_verified=verified)
+    if linked:
+        assert providers.admit(home, account).id == ann.id
+        assert principals.get(ann.id).password_hash == HASH
+    else:
+        with pytest.raises(Forbidden, match="does not say it verified"):
+            providers.admit(home, account)
+
+
+def test_whoever_took_an_address_before_its_owner_came_is_out(home: Provider):
+    squatter = principals.add(NewPrincipal("ann", email="ann@example.org", password_hash=HASH))
+    cookie = credentials.log_in(squatter)
+    _, token = credentials.issue(squatter.id, "laptop")
+    assert providers.admit(home, ANN).id == squatter.id
+    assert principals.get(squatter.id).password_hash is None
+    assert credentials.verify_login(cookie) is None and credentials.verify_token(token) is None
 
 
 def test_a_second_account_with_the_same_address_is_not_the_same_person(ring: Keyring, home: Provider):

@@ -11,7 +11,7 @@ from roci import Actor, Forbidden, Invalid, Sensitive, Unauthenticated
 
 from ...auth.passwords import Passwords
 from ...auth.rbac import Rbac
-from ...domain import access, credentials, principals
+from ...domain import access, credentials, factors, principals
 from ...domain.principals import KINDS, NewPrincipal, Principal
 from ..http import accepts, actor, needs, paging, require, returns, roci, signed_in
 from . import people_shapes as shapes
@@ -107,6 +107,15 @@ async def disable(id: str) -> Any:
     """Keep somebody out at once, with every token and login of theirs."""
     await roci.write(principals.disable, id)
     return done("User disabled")
+
+
+@routes.delete("/<id>/factors")
+@needs("principals.update")
+@returns(Done)
+async def reset_factors(id: str) -> Any:
+    """Take somebody's second factors away, for who lost the phone and the recovery codes. It ends their logins."""
+    await roci.write(factors.reset, id)
+    return done("Second factors removed")
 
 
 @routes.delete("/<id>")

@@ -354,7 +354,7 @@ async def test_the_seeds_routes_are_all_there(client: Client) -> None:
     """
     people = """
     GET /users  POST /users  GET /users/<id>  PATCH /users/<id>  DELETE /users/<id>  POST /users/<id>/enable
-    POST /users/<id>/disable  PUT /users/<id>/password  GET /me  PATCH /me
+    POST /users/<id>/disable  PUT /users/<id>/password  DELETE /users/<id>/factors  GET /me  PATCH /me
     GET /tokens  POST /tokens  DELETE /tokens/<id>
     GET /roles  POST /roles  GET /roles/<name>  PATCH /roles/<name>  DELETE /roles/<name>
     GET /bindings  POST /bindings  GET /bindings/<binding>  DELETE /bindings/<binding>

@@ -6,11 +6,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 from quart.typing import TestClientProtocol as Client
 
-from roci import Roci, Settings, core
-from roci_plugins.domain import access, credentials, principals
+from roci import Roci, Sensitive, Settings, core
+from roci_plugins.domain import access, credentials, factors, keyring, principals
+from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.rules import Rule
 
 from .conftest import NOBODY, Api, People, code
@@ -104,6 +106,19 @@ async def test_whoever_may_manage_people_helps_those_who_hold_no_more(people: Pe
     assert (await desk("PUT", f"/users/{ann}/password", {"password": PASSWORD}))[0] == 200
     assert (await desk("PATCH", f"/users/{ann}", {"email": "ann@example.org"}))[0] == 200
     assert (await desk("POST", "/tokens", {"name": "script", "user": "ann"}))[0] == 201
+
+
+async def test_second_factors_are_reset_by_those_who_hold_no_less(people: People, api: Api, roci: Roci) -> None:
+    desk = await people("desk", *HELPDESK)
+    ann = await roci.write(principals.add, NewPrincipal("ann"))
+    admin = await id_of(api, "admin")
+    secret = factors.new_totp()
+    code_now = pyotp.TOTP(secret).now()
+    await roci.write(factors.add_totp, keyring.of(roci), ann.id, Sensitive(secret), code_now)
+    assert (await roci.read(factors.held, ann.id)).totp
+    assert (await desk("DELETE", f"/users/{ann.id}/factors"))[0] == 200
+    assert not (await roci.read(factors.held, ann.id)).any
+    assert code(await desk("DELETE", f"/users/{admin}/factors")) == (403, "forbidden")
 
 
 async def test_a_name_that_a_role_waits_for_is_not_to_be_had_by_those_who_hold_less(api: Api, people: People) -> None:
