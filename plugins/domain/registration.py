@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from roci import Conflict, Invalid, Sensitive
+from roci import Conflict, Forbidden, Invalid, Sensitive
 
 from . import access, principals, roles
 from .principals import NewPrincipal, Principal
@@ -20,17 +20,28 @@ def check_password(password: str) -> None:
         raise Invalid(RULE)
 
 
-def register(email: str, display_name: str, password_hash: Sensitive) -> Principal:
-    """Whoever comes while no person administers this ROCI will. One transaction, so two cannot both be the first."""
+def welcome(person: Principal, is_near: bool) -> None:
+    """Whoever registers while no person administers this ROCI will from now on: but only from this machine or its
+    networks, else the first stranger to find a new server would own it. Raises Forbidden."""
+    if principals.has_administrator():
+        return
+    if not is_near:
+        raise Forbidden(
+            "nobody administers this ROCI yet, and you come from outside its networks: open the setup link that"
+            " `roci serve` prints, or set ROCI_ADMIN_PASSWORD"
+        )
+    access.make_administrator(person.name)
+
+
+def register(email: str, display_name: str, password_hash: Sensitive, is_near: bool) -> Principal:
+    """A new person, in one transaction, so that two cannot both be the first."""
     if not principals.EMAIL.fullmatch(email.strip()):
         raise Invalid("email: this is no e-mail address")
     if principals.by_email(email) is not None:
         raise Conflict("email: this address is registered already")
-    is_first = not principals.has_administrator()
     new = NewPrincipal(free_name(email), email=email, display_name=display_name, password_hash=password_hash)
     person = principals.add(new)
-    if is_first:
-        access.make_administrator(person.name)
+    welcome(person, is_near)
     return principals.get(person.id)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import ipaddress
 import uuid as uuids
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Token
@@ -23,7 +24,7 @@ from werkzeug.local import LocalProxy
 
 from roci import Actor, Forbidden, Invalid, Malformed, Roci, RociError, TooLarge, Unauthenticated, current_actor
 
-from ..agent.address import effective_ip, is_trusted
+from ..agent.address import effective_ip, is_trusted, normalise
 from ..core.app import authenticate, identify
 
 roci: Roci = LocalProxy(lambda: current_app.extensions["roci"])  # type: ignore[assignment]
@@ -201,6 +202,15 @@ def client_address() -> str:
     asked = websocket if has_websocket_context() else request
     forwarded = ", ".join(asked.headers.getlist("X-Forwarded-For")) or None
     return effective_ip(asked.remote_addr or "", None, forwarded, roci.settings.trusted_proxies)
+
+
+def is_near() -> bool:
+    """Whether the client is on this machine or a private network. Through a proxy that is not trusted: who knows?"""
+    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
+    if forwarded and not is_trusted(request.remote_addr, roci.settings.trusted_proxies):
+        return False
+    address = normalise(client_address())
+    return address is None or not ipaddress.ip_address(address).is_global
 
 
 # --- what comes in ---

@@ -16,11 +16,11 @@ from ...auth import logins
 from ...auth.jwt import Tokens
 from ...auth.passwords import Passwords
 from ...auth.sign_in import with_password
-from ...domain import access, credentials, principals, roles
+from ...domain import credentials, principals, registration, roles
 from ...domain.credentials import Login
 from ...domain.principals import NewPrincipal, Principal
 from ...work.enrol import Pace
-from ..http import accepts, checked, client_address, public, read_json, roci, signed_in
+from ..http import accepts, checked, client_address, is_near, public, read_json, roci, signed_in
 from . import shapes
 from .errors import WrongPassword
 
@@ -60,7 +60,7 @@ async def register(new: shapes.Registration) -> Any:
     roci.part(Registrations).check(address)
     hashed = await roci.part(Passwords).make(new.password, shortest=shapes.SHORTEST)
     current_actor.set(dataclasses.replace(SYSTEM, via="registration", address=address))
-    person = await roci.write(_register, new, hashed, rule)
+    person = await roci.write(_register, new, hashed, rule, is_near())
     login = await logins.begin(roci, person, "chatops", LOGIN_LASTS, address)
     return _tokens(person, login), 201
 
@@ -71,18 +71,16 @@ def _check_open(rule: str) -> None:
         raise Forbidden("registration is closed: an administrator can make an account for you")
 
 
-def _register(new: shapes.Registration, password_hash: Sensitive, rule: str) -> Principal:
+def _register(new: shapes.Registration, password_hash: Sensitive, rule: str, is_near: bool) -> Principal:
     """In one transaction, so two cannot both be the first. A name that roles wait for is nobody's to take."""
     _check_open(rule)
     if principals.find(new.username) is not None or roles.bindings(new.username):
         raise Conflict("Username already taken")
     if principals.by_email(new.email) is not None:
         raise Conflict("Email already registered")
-    is_first = not principals.has_administrator()
     fresh = NewPrincipal(new.username, email=new.email, display_name=new.full_name or "", password_hash=password_hash)
     person = principals.add(fresh)
-    if is_first:
-        access.make_administrator(person.name)
+    registration.welcome(person, is_near)
     return principals.get(person.id)
 
 

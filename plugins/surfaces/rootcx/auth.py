@@ -21,7 +21,7 @@ from ...domain import credentials, principals, providers, registration
 from ...domain.credentials import Login
 from ...domain.principals import Principal
 from ...work.enrol import Pace
-from ..http import accepts, actor, client_address, public, roci, signed_in
+from ..http import accepts, actor, client_address, is_near, public, roci, signed_in
 from . import shapes
 
 log = logging.getLogger("roci.rootcx")
@@ -67,7 +67,8 @@ async def register(new: shapes.Registration) -> Any:
     registration.check_password(new.password)
     hashed = await roci.part(Passwords).make(new.password)
     current_actor.set(dataclasses.replace(SYSTEM, via="registration", address=address))
-    person = await roci.write(registration.register, new.email, (new.display_name or "").strip(), hashed)
+    name = (new.display_name or "").strip()
+    person = await roci.write(registration.register, new.email, name, hashed, is_near())
     if person.administrator:
         log.warning("the first person registered, %s from %s, and administers this ROCI now", person.email, address)
     return {"user": shapes.user(person)}, 201

@@ -117,6 +117,20 @@ async def test_of_several_first_people_at_once_one_administers(roci: Roci, nobod
     assert sorted(person.administrator for person in people) == [False, False, False, True]
 
 
+async def test_the_first_person_does_not_come_from_outside(nobody: Api, roci: Roci):
+    new = {"email": "alice@example.com", "password": PASSWORD}
+    for headers in ({"X-Forwarded-For": "10.0.0.1"}, {"X-Real-IP": "10.0.0.1"}):
+        status, said = error(await nobody("POST", "/auth/register", new, headers=headers))
+        assert status == 403 and "setup link" in said
+    stranger = {"scope_base": {"client": ("93.184.216.34", 5000)}}
+    assert error(await nobody("POST", "/auth/register", new, **stranger))[0] == 403
+    assert await roci.read(principals.all_) == [], "and nothing is left of it"
+    neighbour = {"scope_base": {"client": ("192.168.1.9", 5000)}}
+    assert (await nobody("POST", "/auth/register", new, **neighbour))[0] == 201
+    status, body = await nobody("POST", "/auth/register", {**new, "email": "bob@example.com"}, **stranger)
+    assert status == 201 and not (await roci.read(principals.get, body["user"]["id"])).administrator
+
+
 async def test_both_spellings_of_the_display_name_are_read(nobody: Api):
     _, body = await nobody.register("alice@example.com", display_name="Alice Martin")
     assert body["user"]["displayName"] == "Alice Martin"
