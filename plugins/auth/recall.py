@@ -10,6 +10,7 @@ from roci import Actor, Event, Roci
 
 from ..domain.credentials import LoginRevoked, Proven, TokenRevoked, digest
 from ..domain.principals import PrincipalEvent
+from .rbac import Rbac
 
 
 class Recall:
@@ -36,6 +37,7 @@ class Recall:
         if proven is None:
             self._known.pop(key, None)
             return None
+        await self._roci.part(Rbac).refresh()  # the command line may have made both this moment
         if generation == self._generation:  # else it may have ended while it was being read
             self._known[key] = (until, proven.actor)
             self._known.move_to_end(key)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import peewee
@@ -143,10 +144,30 @@ def _administrators() -> Any:
     return Principal.select().where(Principal.administrator & ~Principal.disabled & (Principal.kind == "person"))
 
 
-def _keep_one_administrator(row: Principal, instead: str) -> None:
-    """Somebody must be able to sign in and mend things."""
-    if [each.id for each in _administrators()] == [row.id]:
-        raise Conflict(f"{row.name} is the last enabled administrator and cannot be {instead}")
+_OTHER_WAYS: list[Callable[[], Collection[str]]] = []
+
+
+def way_in(ids: Callable[[], Collection[str]]) -> Callable[[], Collection[str]]:
+    """Mark a function that knows the ids of principals who sign in by something else than a password."""
+    _OTHER_WAYS.append(ids)
+    return ids
+
+
+@contextlib.contextmanager
+def keeping_an_administrator(name: str, instead: str) -> Iterator[None]:
+    """Somebody must stay who may do everything, and who can sign in. Raises Conflict for a change that ends it."""
+    enabled, able = _who_administers()
+    yield
+    still_enabled, still_able = _who_administers()
+    if (enabled and not still_enabled) or (able and not still_able):
+        raise Conflict(f"{name} is the last enabled administrator who can sign in and cannot be {instead}")
+
+
+def _who_administers() -> tuple[set[str], set[str]]:
+    """Ids of the enabled administrators, and of those among them who can sign in."""
+    rows = list(_administrators())
+    others = {id for ids in _OTHER_WAYS for id in ids()} if rows else set()
+    return {row.id for row in rows}, {row.id for row in rows if row.password_hash or row.id in others}
 
 
 def change(id: str, **changes: Any) -> Principal:
@@ -168,12 +189,12 @@ def _only(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 def set_administrators(names: Collection[str]) -> None:
     """Who holds everything, by name in lower case. For `access`. Raises Conflict when nobody would be left."""
-    before = [row.name for row in _administrators()]
-    for row in list(Principal.select()):
-        if row.administrator != (holds := row.name.lower() in names and row.space is None):
-            Principal.update(administrator=holds).where(Principal.id == row.id).execute()
-    if before and not has_administrator():
-        raise Conflict(f"{before[0]} is the last enabled administrator and cannot be demoted")
+    concerned = Principal.select().where(Principal.administrator | peewee.fn.LOWER(Principal.name).in_(list(names)))
+    changed = [row for row in concerned if row.administrator != (row.name.lower() in names and row.space is None)]
+    demoted = [row.name for row in changed if row.administrator]
+    with keeping_an_administrator(", ".join(demoted), "demoted"):
+        for row in changed:
+            Principal.update(administrator=not row.administrator).where(Principal.id == row.id).execute()
 
 
 def set_password(id: str, password_hash: Sensitive) -> None:
@@ -188,9 +209,9 @@ def drop_password(id: str) -> None:
     """No password will do any more."""
     row = get(id)
     if row.password_hash is not None:
-        Principal.update(password_hash=None, password_set_at=now(), updated_at=now()).where(
-            Principal.id == id
-        ).execute()
+        changes = {"password_hash": None, "password_set_at": now(), "updated_at": now()}
+        with keeping_an_administrator(row.name, "left without a password"):
+            Principal.update(**changes).where(Principal.id == id).execute()
         emit(PasswordChanged(row.id, row.name))
 
 
@@ -203,8 +224,8 @@ def disable(id: str) -> None:
     row = get(id)
     if row.disabled:
         return
-    _keep_one_administrator(row, "disabled")
-    Principal.update(disabled=True, updated_at=now()).where(Principal.id == id).execute()
+    with keeping_an_administrator(row.name, "disabled"):
+        Principal.update(disabled=True, updated_at=now()).where(Principal.id == id).execute()
     emit(PrincipalDisabled(row.id, row.name, {"disabled": False}, {"disabled": True}))
 
 
@@ -218,9 +239,9 @@ def enable(id: str) -> None:
 def remove(id: str) -> None:
     """Its credentials and bindings go with it; the events it caused stay."""
     row = get(id)
-    _keep_one_administrator(row, "removed")
-    roles.release_all(row.name)
-    Principal.delete().where(Principal.id == id).execute()
+    with keeping_an_administrator(row.name, "removed"):
+        roles.release_all(row.name)
+        Principal.delete().where(Principal.id == id).execute()
     emit(PrincipalRemoved(row.id, row.name, before=shown(row)))
 
 

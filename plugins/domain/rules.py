@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -27,15 +26,39 @@ class Grant(NamedTuple):
     space: str | None
 
 
+STAR, WILD = "\0", "\1"  # a star itself, and a wildcard, where a text or another pattern is looked at
+
+
 def matches(pattern: str, text: str) -> bool:
-    """Whether `*` in the pattern can stand for what the text has there."""
-    return pattern in (text, ANY) or ("*" in pattern and _compiled(pattern).fullmatch(text) is not None)
+    """Whether each `*` in the pattern can stand for what the text has there."""
+    return pattern == ANY or _fits(_parts(pattern), text.replace("*", STAR))
+
+
+def includes(pattern: str, other: str) -> bool:
+    """Whether whatever the other pattern matches, this one does."""
+    return pattern == ANY or _fits(_parts(pattern), other.replace("[*]", STAR).replace("*", WILD))
 
 
 @functools.lru_cache(10_000)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = (re.escape(part).replace(r"\*", ".*") for part in pattern.split("[*]"))
-    return re.compile(re.escape("*").join(parts), re.DOTALL)
+def _parts(pattern: str) -> tuple[str, ...]:
+    """What stands before, between and after the wildcards."""
+    return tuple(pattern.replace("[*]", STAR).split("*"))
+
+
+def _fits(parts: tuple[str, ...], text: str) -> bool:
+    """The first part first, the last last, the others in their order between. No pattern makes this take long."""
+    first, *middle, last = parts if len(parts) > 1 else (parts[0], None)
+    if last is None:
+        return text == first
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for part in middle:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 def covers(patterns: Iterable[str], action: str) -> bool:
@@ -68,10 +91,14 @@ def confined(grants: Iterable[Grant], space: str | None) -> Iterator[Grant]:
 
 def contains(held: Grant, wanted: Grant) -> bool:
     """Whether whoever holds one grant holds the other too: by pattern, so it may say no where the sum says yes."""
-    if not matches(held.action, wanted.action):
-        return False
-    if wanted.space is not None and wanted.resource in (ANY, "space/*"):
-        wanted = wanted._replace(resource=f"space/{wanted.space}")  # as far as it reaches
-    if held.space is not None and not is_inside(wanted.resource, held.space):
-        return False
-    return matches(held.resource, wanted.resource)
+    return includes(held.action, wanted.action) and all(
+        (held.space is None or is_inside(resource, held.space)) and includes(held.resource, resource)
+        for resource in _reach(wanted)
+    )
+
+
+def _reach(grant: Grant) -> list[str]:
+    """The resources a grant speaks of, as patterns: in a space, the space and what is in it."""
+    if grant.space is not None and grant.resource in (ANY, "space/*"):
+        return [f"space/{grant.space}", f"space/{grant.space}/*"]
+    return [grant.resource]

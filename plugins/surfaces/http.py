@@ -110,7 +110,7 @@ def standing() -> Callable[[], Awaitable[bool]]:
 
 
 def _refusal(who: Actor, permission: str, resource: str) -> str:
-    return f"{who.name} may not do this: it needs {permission}{f' on {resource}' if resource else ''}"
+    return f"{who.name} may not do this: it needs {permission}{f' on {resource[:200]}' if resource else ''}"
 
 
 def signed_in(view: V) -> V:

@@ -67,7 +67,7 @@ def test_the_last_enabled_administrator_cannot_go():
     disabled = person("bob", administrator=True)
     principals.disable(disabled.id)
     for go in (principals.remove, principals.disable, demote):
-        with pytest.raises(Conflict, match="ann is the last enabled administrator"):
+        with pytest.raises(Conflict, match="ann is the last enabled administrator"), Principal._meta.database.atomic():
             go(ann.id)
     principals.enable(disabled.id)
     principals.remove(ann.id)
@@ -121,3 +121,14 @@ def test_whoever_is_removed_takes_the_credentials_along():
     principals.remove(ann.id)
     assert credentials.verify_token(secret) is None and credentials.verify_login(cookie) is None
     assert credentials.tokens() == []
+
+
+def test_the_last_administrator_who_can_sign_in_cannot_go_either():
+    ann = access.add_administrator(NewPrincipal("ann", password_hash=Sensitive("hash")))
+    access.add_administrator(NewPrincipal("ghost"))
+    for go in (principals.remove, principals.disable, demote, principals.drop_password):
+        with pytest.raises(Conflict, match="ann is the last"), Principal._meta.database.atomic():
+            go(ann.id)
+    access.add_administrator(NewPrincipal("bob", password_hash=Sensitive("hash")))
+    principals.drop_password(ann.id)
+    principals.remove(ann.id)

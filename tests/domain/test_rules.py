@@ -74,12 +74,26 @@ def test_a_grant_reaches_no_further_than_its_space_and_resource(
         (("secrets.get", "*", None), ("secrets.*", "*", None), False),
         (("secrets.*", "space/*", None), ("secrets.get", "*", "a"), True),
         (("secrets.*", "space/*", None), ("secrets.get", "*", None), False),
+        (("x", "space/a", None), ("x", "*", "a"), False),
+        (("x", "space/a/*", None), ("x", "*", "a"), False),
+        (("secrets.[*]", "*", None), ("secrets.*", "*", None), False),
+        (("secrets.[*]", "*", None), ("secrets.[*]", "*", None), True),
+        (("secrets.*", "*", None), ("secrets.[*]", "*", None), True),
+        (("*.get", "*", None), ("*", "*", None), False),
+        (("a*c", "*", None), ("a*b*c", "*", None), True),
     ],
 )
 def test_whoever_holds_one_grant_holds_what_it_contains(
     held: tuple[str, str, str | None], wanted: tuple[str, str, str | None], contained: bool
 ) -> None:
     assert rules.contains(Grant(*held), Grant(*wanted)) is contained
+
+
+def test_no_pattern_takes_long() -> None:
+    """A regular expression would take for ever."""
+    for pattern in ("*" * 300 + "X", "*a" * 150 + "b", "a*" * 150 + "b"):
+        assert not rules.matches(pattern, "a" * 10_000)
+    assert rules.matches("*a" * 150, "a" * 10_000)
 
 
 def test_who_is_confined_keeps_what_lies_in_the_space() -> None:

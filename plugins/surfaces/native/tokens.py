@@ -72,7 +72,7 @@ def _require_no_wider(who: Actor, scopes: list[str] | None) -> None:
     if who.scopes is None:
         return
     _require_scope(who, "tokens.create")
-    if scopes is None or not all(rules.covers(who.scopes, scope) for scope in scopes):
+    if scopes is None or not all(any(rules.includes(mine, scope) for mine in who.scopes) for scope in scopes):
         raise Forbidden(f"this credential is for {', '.join(sorted(who.scopes))} only: give the token scopes within")
 
 
