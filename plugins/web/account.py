@@ -15,6 +15,7 @@ from ..auth import passkeys
 from ..auth.factors import Factors
 from ..auth.passwords import Passwords
 from ..auth.steps import Step, Steps
+from ..core.app import refused
 from ..domain import credentials, factors, keyring, principals
 from ..domain.credentials import Login, Token
 from ..domain.factors import Held
@@ -69,6 +70,8 @@ def _account(principal_id: str) -> Account:
 
 
 async def _page(error: RociError | None = None, issued: Sensitive | None = None) -> Any:
+    if error is not None:
+        await refused(roci, error)
     who = await me()
     here = site()
     page = await render_template(

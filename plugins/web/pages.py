@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from html import escape
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from quart import Blueprint, Response, jsonify, redirect, render_template, request
 
-from roci import Actor, Invalid, RociError
+from roci import SYSTEM, Actor, Invalid, RociError, current_actor
 
 from ..agent.hub import Hub
 from ..auth import cookies
@@ -154,6 +155,7 @@ async def setup(secret: str) -> Any:
             raise Invalid("the two passwords differ")
         hashed = await roci.part(Passwords).make(password)
         email = roci.settings.admin_email
+        current_actor.set(dataclasses.replace(SYSTEM, via="setup", address=client_address()))
         person = await roci.write(credentials.use_setup_link, secret, name, email, hashed)
     except Invalid as error:
         return await render_template("setup.html", message=error.message, name=name[:100]), 400

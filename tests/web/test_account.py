@@ -87,6 +87,25 @@ async def test_a_new_password_takes_the_old_one_and_ends_other_stays(
     assert leads_to(await sign_in(other, password="another horse")) == (303, "/")
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/account/password", {"current": "guessed it", "password": "another horse", "repeated": "another horse"}),
+        ("/account/totp", {"proof": "guessed it"}),
+        ("/account/totp/remove", {"proof": "guessed it"}),
+        ("/account/recovery-codes", {"proof": "guessed it"}),
+        ("/account/passkeys/00000000-0000-4000-8000-000000000000/remove", {"proof": "guessed it"}),
+    ],
+)
+async def test_a_wrong_proof_is_in_the_audit_trail(
+    roci: Roci, browser: Client, path: str, fields: dict[str, str]
+) -> None:
+    await send(browser, path, **fields)
+    (row,), _ = await roci.read(events.list_, 10, 0, "AttemptRefused")
+    assert (row.actor_name, row.data["method"], row.data["status"]) == ("ann", "POST", 403)
+    assert "guessed" not in str(row.data)
+
+
 async def test_one_time_codes_are_set_up_and_removed(roci: Roci, ann: Principal, browser: Client) -> None:
     assert "not what you sign in with" in await text(await send(browser, "/account/totp", proof="guessed it"))
     assert leads_to(await browser.get("/account/totp")) == (303, "/account")
@@ -126,6 +145,9 @@ async def test_a_token_is_shown_once_works_and_is_revoked(ann: Principal, browse
     assert found[0] not in page and "hosts.* policies.*" in page
     for wrong, why in (({"name": ""}, "name"), ({"name": "x", "days": "-1"}, "days"), ({"name": "laptop"}, "already")):
         assert why in await text(await send(browser, "/account/tokens", **wrong))
+    for scopes in ("<b>", "x" * 201, "hosts.* " * 101):
+        refused = await send(browser, "/account/tokens", name="other", scopes=scopes)
+        assert refused.status_code == 400 and "scopes: at most 100" in await text(refused)
     (revoke,) = re.findall(r'action="(/account/tokens/[^"]+/revoke)"', page)
     assert leads_to(await send(browser, revoke)) == (303, "/account")
     assert (await anonymous.get("/api/v1/agents", headers=bearer)).status_code == 401

@@ -11,7 +11,7 @@ from quart.typing import TestClientProtocol as Client
 
 from roci import NotFound, Roci
 from roci_plugins.auth.passwords import Passwords
-from roci_plugins.domain import access, credentials
+from roci_plugins.domain import access, credentials, events
 from roci_plugins.domain.principals import NewPrincipal
 
 GOOD = {"username": "ann", "password": "correct horse"}
@@ -121,6 +121,8 @@ async def test_the_first_run_makes_one_administrator_with_one_link(roci: Roci, a
         assert page.status_code == 400 and why in await page.get_data(as_text=True)
     answer = await anonymous.post(link, form=form)
     assert answer.status_code == 303 and await sees_agents(anonymous) == 200
+    (added,), _ = await roci.read(events.list_, 1, 0, "PrincipalAdded")
+    assert (added.actor_id, added.via) == ("system", "setup") and added.address
     for method in (anonymous.get, anonymous.post):
         assert (await method(link)).status_code == 404
     with pytest.raises(NotFound):

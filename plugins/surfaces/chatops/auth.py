@@ -13,16 +13,17 @@ from quart import Blueprint, request
 from roci import SYSTEM, Conflict, Forbidden, Malformed, Sensitive, Unauthenticated, current_actor
 
 from ...auth import logins
+from ...auth.factors import SecondFactorRequired
 from ...auth.jwt import Tokens
 from ...auth.passwords import Passwords
-from ...auth.sign_in import with_password
+from ...auth.sign_in import require_factor, with_password
 from ...domain import credentials, principals, registration, roles
 from ...domain.credentials import Login
 from ...domain.principals import NewPrincipal, Principal
 from ...work.enrol import Pace
 from ..http import accepts, checked, client_address, is_near, public, read_json, roci, signed_in
 from . import shapes
-from .errors import WrongPassword
+from .errors import WrongCurrentPassword, WrongPassword
 
 routes = Blueprint("auth", __name__, url_prefix="/auth")
 ACCESS_LASTS = 1800  # seconds
@@ -61,6 +62,10 @@ async def register(new: shapes.Registration) -> Any:
     hashed = await roci.part(Passwords).make(new.password, shortest=shapes.SHORTEST)
     current_actor.set(dataclasses.replace(SYSTEM, via="registration", address=address))
     person = await roci.write(_register, new, hashed, rule, is_near())
+    try:
+        await require_factor(roci, person)
+    except SecondFactorRequired as missing:
+        raise SecondFactorRequired(f"Your account is made; {missing.message}", person, missing.missing) from None
     login = await logins.begin(roci, person, "chatops", LOGIN_LASTS, address)
     return _tokens(person, login), 201
 
@@ -78,7 +83,8 @@ def _register(new: shapes.Registration, password_hash: Sensitive, rule: str, is_
         raise Conflict("Username already taken")
     if principals.by_email(new.email) is not None:
         raise Conflict("Email already registered")
-    fresh = NewPrincipal(new.username, email=new.email, display_name=new.full_name or "", password_hash=password_hash)
+    shown = new.full_name or ""
+    fresh = NewPrincipal(new.username, "person", new.email, shown, password_hash, email_vouched=False)
     person = principals.add(fresh)
     registration.welcome(person, is_near)
     return principals.get(person.id)
@@ -167,7 +173,7 @@ async def change_password(given: shapes.PasswordChange) -> Any:
     try:
         await passwords.check(person.name, given.current_password, client_address(), [person.kind])
     except Unauthenticated:
-        raise Conflict("Current password is incorrect") from None
+        raise WrongCurrentPassword("Current password is incorrect") from None
     made = await passwords.make(given.new_password, shortest=shapes.SHORTEST)
     await roci.write(credentials.set_password, who.id, made, but=who.credential or None)
     return shapes.done("Password changed successfully")

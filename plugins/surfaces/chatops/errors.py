@@ -22,10 +22,14 @@ class WrongPassword(Unauthenticated):
     """A sign-in failed: here the text says why."""
 
 
+class WrongCurrentPassword(Forbidden):
+    """A change of password without the present one: a refusal, which this dialect answers as a mistake."""
+
+
 def answer(error: RociError) -> Answer:
     if isinstance(error, Malformed | Invalid):
         return {"detail": list(_problems(error))}, 422
-    if isinstance(error, Conflict):
+    if isinstance(error, Conflict | WrongCurrentPassword):
         return {"detail": error.message}, 400
     return {"detail": _text(error)}, error.status
 

@@ -110,6 +110,8 @@ async def refresh(given: shapes.Refresh) -> Any:
 async def logout(given: shapes.Refresh) -> Any:
     """End a stay, by its refresh token. Twice is the same as once."""
     said = roci.part(Tokens).read("rootcx", given.refresh_token, "refresh")
+    found = await roci.read(credentials.verify_login_id, said["session_id"])
+    current_actor.set(dataclasses.replace(found.actor if found else SYSTEM, address=client_address()))
     await roci.write(credentials.close_login, said["session_id"])
     return shapes.message("logged out")
 

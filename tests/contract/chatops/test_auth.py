@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from roci import Roci, Settings
-from roci_plugins.domain import access, principals
+from roci_plugins.domain import access, events, principals
 from roci_plugins.surfaces.chatops.auth import ChatopsSettings
 
 from .conftest import NOBODY, PASSWORD, Api, person, said, wrong
@@ -163,6 +163,13 @@ async def test_a_password_changes_by_the_present_one(admin: Api, nobody: Api) ->
     assert said(await other("GET", "/auth/me")) == REFUSED
     assert (await nobody.log_in("admin"))[0] == 401
     await nobody.as_("admin", "new-password")
+
+
+async def test_a_wrong_present_password_is_in_the_audit_trail(admin: Api, roci: Roci) -> None:
+    body = {"current_password": "wrong", "new_password": "new-password", "new_password_confirm": "new-password"}
+    assert said(await admin("POST", "/auth/change-password", body)) == (400, "Current password is incorrect")
+    (row,), _ = await roci.read(events.list_, 10, 0, "AttemptRefused")
+    assert (row.actor_name, row.data["path"]) == ("admin", "/chatops/api/v1/auth/change-password")
 
 
 # --- who asks comes first ---

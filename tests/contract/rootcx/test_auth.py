@@ -15,7 +15,7 @@ import pytest
 from quart import Quart
 
 from roci import Roci, Settings
-from roci_plugins.domain import access, credentials, factors, keyring, principals
+from roci_plugins.domain import access, credentials, events, factors, keyring, principals
 from roci_plugins.domain.principals import NewPrincipal
 
 from .conftest import PASSWORD, Api, error
@@ -215,6 +215,12 @@ async def test_a_refresh_token_gives_access_tokens_until_it_is_logged_out(nobody
     assert await nobody("POST", "/auth/logout", {"refreshToken": admin.refresh}) == (200, {"message": "logged out"})
     assert error(await nobody("POST", "/auth/refresh", {"refreshToken": admin.refresh}))[0] == 401
     assert await nobody("POST", "/auth/logout", {"refreshToken": admin.refresh}) == (200, {"message": "logged out"})
+
+
+async def test_a_logout_is_recorded_as_the_act_of_who_left(roci: Roci, nobody: Api, admin: Api):
+    await nobody("POST", "/auth/logout", {"refreshToken": admin.refresh})
+    (row,), _ = await roci.read(events.list_, 10, 0, "LoginRevoked")
+    assert (row.actor_id, row.actor_kind) == (row.data["principal_id"], "person") and row.address
 
 
 async def test_an_access_token_outlives_the_logout_by_its_minutes(nobody: Api, admin: Api):
