@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import peewee
@@ -20,6 +21,8 @@ from .principals import NewPrincipal, PasswordChanged, Principal, PrincipalDisab
 PREFIX = "roci_"  # tells our tokens from others', and secret scanners what they found
 LOGIN_LASTS = datetime.timedelta(hours=12)  # since it was last used
 TOUCH = datetime.timedelta(minutes=1)  # how old "last used" may be before it is written again
+SCOPE = re.compile(r"[A-Za-z0-9_.:/@*-]{1,200}")  # a pattern of actions
+MOST_SCOPES, MOST_TOKENS, MOST_LOGINS = 100, 100, 100  # of a token, and of one principal
 
 
 class Token(Model):
@@ -110,6 +113,9 @@ def issue(
         raise Invalid("name: 1 to 100 characters")
     if expires_at and expires_at <= now():
         raise Invalid("expires: this time is over")
+    _check_scopes(scopes or ())
+    if _live().where(Token.principal == principal).count() >= MOST_TOKENS:
+        raise Conflict(f"{principal.name} has {MOST_TOKENS} tokens already: revoke one that is not used any more")
     if _live().where(Token.principal == principal, Token.name == name).exists():
         raise Conflict(f"{principal.name} has a token named {name!r} already: revoke it, or take another name")
     secret = Sensitive(PREFIX + secrets.token_urlsafe(32))
@@ -117,6 +123,12 @@ def issue(
     row = Token.create(principal=principal, name=name, digest=digest(secret), scopes=kept, expires_at=expires_at)
     emit(TokenIssued(row.id, name, principal.id, kept))
     return row, secret
+
+
+def _check_scopes(scopes: Iterable[str]) -> None:
+    for number, scope in enumerate(scopes):
+        if number >= MOST_SCOPES or not SCOPE.fullmatch(scope):
+            raise Invalid(f"scopes: at most {MOST_SCOPES} patterns like hosts.*, each of at most 200 characters")
 
 
 def _live() -> Any:
@@ -169,6 +181,7 @@ def open_login(principal: Principal, dialect: str, lasts: datetime.timedelta, vi
 
 
 def _begin(principal: Principal, dialect: str, lasts: datetime.timedelta, via: str, secret: str) -> Login:
+    _make_room(principal)
     moment = now()
     row = Login.create(
         principal=principal,
@@ -183,6 +196,13 @@ def _begin(principal: Principal, dialect: str, lasts: datetime.timedelta, via: s
     principals.note_login(principal.id)
     emit(LoginMade(row.id, principal.name, principal.id, dialect, via))
     return row
+
+
+def _make_room(principal: Principal) -> None:
+    """For one more login: those of one principal that were not seen for longest end."""
+    held = Login.select().where(Login.principal == principal, Login.expires_at > now())
+    for row in list(held.order_by(Login.last_seen_at.desc(), Login.created_at.desc()).offset(MOST_LOGINS - 1)):
+        end_login(row.id)
 
 
 def _current() -> Any:

@@ -11,7 +11,7 @@ import pytest
 from roci import Conflict, Invalid, NotFound, Sensitive, now, outbox
 from roci_plugins.core.store import Store
 from roci_plugins.domain import access, credentials, principals, roles
-from roci_plugins.domain.credentials import Login, SetupLink, Token
+from roci_plugins.domain.credentials import Login, LoginRevoked, SetupLink, Token
 from roci_plugins.domain.principals import NewPrincipal, Principal
 
 HASH = Sensitive("a hash")
@@ -69,6 +69,20 @@ def test_two_valid_tokens_of_one_name_are_a_conflict_until_one_is_revoked(ann: P
 def test_a_token_has_a_name(ann: Principal, name: str):
     with pytest.raises(Invalid, match=r"^name: "):
         credentials.issue(ann.id, name)
+
+
+@pytest.mark.parametrize("scopes", [["a b"], [""], ["x" * 201], ["hosts.*", "[*]"], ["hosts.*\n"], ["hosts.*"] * 101])
+def test_scopes_are_patterns_of_actions_and_not_many(ann: Principal, scopes: list[str]):
+    with pytest.raises(Invalid, match=r"^scopes: "):
+        credentials.issue(ann.id, "laptop", scopes)
+
+
+def test_nobody_has_more_than_a_hundred_tokens_that_hold(ann: Principal):
+    rows = [credentials.issue(ann.id, f"t{number}")[0] for number in range(credentials.MOST_TOKENS)]
+    with pytest.raises(Conflict, match="ann has 100 tokens already"):
+        credentials.issue(ann.id, "one more")
+    credentials.revoke(rows[0].id)
+    credentials.issue(ann.id, "one more")
 
 
 def test_a_token_cannot_expire_before_it_is_made(ann: Principal):
@@ -141,7 +155,7 @@ def test_a_new_password_ends_the_logins_from_before_and_no_token(ann: Principal)
 
 
 def test_a_disabled_principal_proves_nothing_and_signs_in_again_once_enabled(ann: Principal):
-    access.add_administrator(NewPrincipal("bob"))
+    access.add_administrator(NewPrincipal("bob", password_hash=HASH))
     login, (_, token) = credentials.log_in(ann), credentials.issue(ann.id, "laptop")
     principals.disable(ann.id)
     assert credentials.verify_login(login) is None and credentials.verify_token(token) is None
@@ -215,6 +229,21 @@ def test_an_ended_login_proves_nothing(ann: Principal):
     credentials.end_login(row.id)
     credentials.end_login(row.id)
     assert credentials.refreshable(row.id) is None and credentials.verify_login_id(row.id) is None
+
+
+def test_of_more_than_a_hundred_logins_the_one_not_seen_for_longest_ends(ann: Principal):
+    bob = principals.add(NewPrincipal("bob"))
+    theirs, cookie = credentials.open_login(bob, "rootcx", WEEK), credentials.log_in(ann)
+    first, *others = (credentials.open_login(ann, "raworc", WEEK) for _ in range(credentials.MOST_LOGINS - 1))
+    assert credentials.verify_login(cookie)
+    seen = {credentials.digest(cookie): now(), first.digest: ago(hours=2), others[0].digest: ago(hours=1)}
+    for digest, moment in seen.items():
+        Login.update(last_seen_at=moment).where(Login.digest == digest).execute()
+    credentials.open_login(ann, "rootcx", WEEK)
+    held = {row.id for row in credentials.logins(ann.id)}
+    assert len(held) == credentials.MOST_LOGINS and first.id not in held and others[0].id in held
+    assert credentials.verify_login(cookie) and credentials.verify_login_id(theirs.id)
+    assert [event.login_id for event in outbox.get() if isinstance(event, LoginRevoked)] == [first.id]
 
 
 def test_all_logins_end_but_the_one_that_is_spared(ann: Principal):

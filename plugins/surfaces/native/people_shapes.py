@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from roci import Actor
 
 from ...auth.passwords import LONGEST, SHORTEST
-from ...domain import principals, roles
+from ...domain import credentials, principals, roles
 from ...domain.access import Explanation, Source
 from ...domain.credentials import Token
 from ...domain.model import wire_time
@@ -20,8 +20,6 @@ from ...domain.principals import Principal
 from ...domain.roles import Binding, Role
 from ...domain.rules import Grant
 from .shapes import Body, Id
-
-SCOPE = r"[A-Za-z0-9_.:/*\[\]+-]{1,200}"
 
 
 def _in_utc(moment: datetime.datetime) -> datetime.datetime:
@@ -36,7 +34,9 @@ Name = Annotated[str, Field(json_schema_extra={"pattern": f"^{principals.NAME.pa
 RoleName = Annotated[str, Field(json_schema_extra={"pattern": f"^{roles.NAME.pattern}$"})]
 Line = Annotated[str, Field(max_length=200)]
 Text = Annotated[str, Field(max_length=10_000)]
-Scopes = Annotated[list[Annotated[str, Field(pattern=f"^{SCOPE}$")]], Field(min_length=1, max_length=100)]
+Scopes = Annotated[
+    list[Annotated[str, Field(pattern=f"^{credentials.SCOPE.pattern}$")]], Field(min_length=1, max_length=100)
+]
 Email = Annotated[str, Field(max_length=255, json_schema_extra={"pattern": f"^({principals.EMAIL.pattern})?$"})]
 # A secret, so that no message or log can show it.
 Password = Annotated[SecretStr, Field(strict=False, json_schema_extra={"minLength": SHORTEST, "maxLength": LONGEST})]

@@ -7,7 +7,7 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from roci import NotFound, Sensitive
+from roci import Invalid, NotFound, Sensitive
 
 from ...domain import secrets
 from ...work import vault
@@ -31,6 +31,7 @@ def asks(permission: str) -> Callable[[View], View]:
 
 
 async def _allowed(permission: str, scope: str) -> None:
+    secrets.check_scope(scope)  # what is none is no resource that a right could be for
     if secrets.is_internal(scope):
         raise NotFound(f"there are no secrets in {scope}")
     await require(permission, scope)
@@ -38,6 +39,7 @@ async def _allowed(permission: str, scope: str) -> None:
 
 async def _may_put(scope: str, name: str) -> None:
     """Whoever has one of the two rights only is told which one it takes; others do not learn what exists."""
+    secrets.check_scope(scope)
     who = await actor()
     rights = [right for right in ("secrets.create", "secrets.update") if roci.may(who, right, scope)]
     if secrets.is_internal(scope) or not rights:
@@ -86,12 +88,23 @@ async def show(name: str) -> Any:
 @signed_in
 @asks("secrets.update")
 @accepts(wire.NewSecret)
-@returns(wire.SecretOut)
+@returns(wire.SecretOut, query=SCOPE)
 async def put(body: wire.NewSecret, name: str) -> Any:
-    """Set a secret; a new one takes secrets.create. Without a description the one that is there stays."""
-    await _may_put(body.scope, name)
-    entry = await vault.of(roci).put(body.scope, name, Sensitive(body.value), body.description)
+    """Set a secret, in the scope that the body or the query names; a new one takes secrets.create.
+
+    Without a description the one that is there stays.
+    """
+    scope = _one_scope(body.scope)
+    await _may_put(scope, name)
+    entry = await vault.of(roci).put(scope, name, Sensitive(body.value), body.description)
     return wire.secret(entry)
+
+
+def _one_scope(sent: str | None) -> str:
+    """Raises Invalid where body and query mean two: neither may be overwritten by guessing."""
+    if sent is not None and request.args.get("scope", sent) != sent:
+        raise Invalid("scope: the body and the query name two different ones")
+    return _scope() if sent is None else sent
 
 
 @routes.delete("/<name>")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from quart import Quart
@@ -180,6 +181,16 @@ async def test_a_list_of_everything_shows_what_one_may_list(api: Api, eve: Any) 
     await put(api, "SHOWN", scope="space/default")
     _, body = await (await eve("secrets.list"))("GET", "/secrets")
     assert [row["name"] for row in body["secrets"]] == ["SHOWN"]
+
+
+@pytest.mark.parametrize("scope", ["platform\n", "Nowhere", "space/", "space/" + "x" * 100_000])
+async def test_what_is_no_scope_is_said_to_be_none_before_rights_are_asked_for_it(eve: Any, scope: str) -> None:
+    powerless = await eve()
+    refused = await powerless("PUT", "/secrets/NEW", {"scope": scope, "value": "v"})
+    assert code(refused) == (400, "validation_error") and len(str(refused)) < 500
+    for method in ("GET", "DELETE"):
+        refused = await powerless(method, f"/secrets/NEW?{urlencode({'scope': scope})}")
+        assert code(refused) == (400, "validation_error"), method
 
 
 async def test_strangers_learn_nothing(api: Api, app: Quart, eve: Any) -> None:
