@@ -24,6 +24,7 @@ class Principal(Model):
     name = peewee.TextField(unique=True, collation="NOCASE")
     kind = peewee.TextField(default="person")
     email = peewee.TextField(default="")
+    email_vouched = peewee.BooleanField(default=True)  # by somebody else: an administrator, or a provider that checked
     display_name = peewee.TextField(default="")
     password_hash = peewee.TextField(null=True)
     password_set_at = Utc(null=True)
@@ -44,6 +45,7 @@ class NewPrincipal:
     password_hash: Sensitive | None = None
     description: str | None = None
     space: str | None = None
+    email_vouched: bool = True  # False: nobody but its holder says that the address is theirs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +107,8 @@ def _checked_email(email: str, of: str | None = None) -> str:
 
 def shown(row: Principal) -> dict[str, Any]:
     """What a change is recorded with."""
-    return {name: getattr(row, name) for name in ("kind", "email", "display_name", "description", "space", "disabled")}
+    names = ("kind", "email", "email_vouched", "display_name", "description", "space", "disabled")
+    return {name: getattr(row, name) for name in names}
 
 
 def get(id: str) -> Principal:
@@ -170,11 +173,15 @@ def _who_administers() -> tuple[set[str], set[str]]:
     return {row.id for row in rows}, {row.id for row in rows if row.password_hash or row.id in others}
 
 
-def change(id: str, **changes: Any) -> Principal:
-    """Set `email`, `display_name` or `description`; `space` is `access.confine`'s."""
+def change(id: str, vouched: bool = True, **changes: Any) -> Principal:
+    """Set `email`, `display_name` or `description`; `space` is `access.confine`'s.
+
+    `vouched`: somebody other than its holder says that the new address is theirs.
+    """
     row = get(id)
     if "email" in changes:
         changes["email"] = _checked_email(changes["email"], of=id)
+        changes["email_vouched"] = vouched or (changes["email"] == row.email and row.email_vouched)
     changed = {name: value for name, value in changes.items() if getattr(row, name) != value}
     if changed:
         Principal.update(**changed, updated_at=now()).where(Principal.id == id).execute()
@@ -203,16 +210,6 @@ def set_password(id: str, password_hash: Sensitive) -> None:
     changes = {"password_hash": str(password_hash), "password_set_at": now(), "updated_at": now()}
     Principal.update(**changes).where(Principal.id == id).execute()
     emit(PasswordChanged(row.id, row.name))
-
-
-def drop_password(id: str) -> None:
-    """No password will do any more."""
-    row = get(id)
-    if row.password_hash is not None:
-        changes = {"password_hash": None, "password_set_at": now(), "updated_at": now()}
-        with keeping_an_administrator(row.name, "left without a password"):
-            Principal.update(**changes).where(Principal.id == id).execute()
-        emit(PasswordChanged(row.id, row.name))
 
 
 def note_login(id: str) -> None:
@@ -252,6 +249,12 @@ def _add_columns(db: peewee.SqliteDatabase) -> None:
     sql("update principal set updated_at = created_at")
 
 
+def _add_vouched(db: peewee.SqliteDatabase) -> None:
+    """Before there was registration, only administrators set addresses."""
+    sql = cast(Callable[[str], Any], db.execute_sql)
+    sql("alter table principal add column email_vouched integer not null default 1")
+
+
 @hookimpl
 def register_models() -> list[type[peewee.Model]]:
     return [Principal]
@@ -259,4 +262,7 @@ def register_models() -> list[type[peewee.Model]]:
 
 @hookimpl
 def register_migrations() -> list[Migration]:
-    return [Migration("principals_0001_description_space_and_times", _add_columns)]
+    return [
+        Migration("principals_0001_description_space_and_times", _add_columns),
+        Migration("principals_0002_vouched_addresses", _add_vouched),
+    ]

@@ -29,7 +29,7 @@ from roci import (
     now,
 )
 
-from . import access, credentials, principals, registration, roles, secrets
+from . import access, principals, registration, secrets
 from .keyring import Keyring
 from .model import Json, Model, Utc
 from .principals import NewPrincipal, Principal
@@ -234,7 +234,8 @@ def remove(name: str, force: bool = False) -> None:
 def admit(provider: Provider, account: Account) -> Principal:
     """Whom an account stands for; made just in time where the provider's settings say so. Raises Forbidden.
 
-    An account is linked to somebody who exists only if the provider vouches for the e-mail address, and only once.
+    An account is linked to somebody who exists only if the provider vouches for the e-mail address, somebody vouched
+    for it here too, and only once.
     """
     acting = dataclasses.replace(current_actor.get(), id=SYSTEM.id, name=SYSTEM.name, kind=SYSTEM.kind)
     token = current_actor.set(dataclasses.replace(acting, via=f"oidc:{provider.name}"))
@@ -252,13 +253,22 @@ def _refreshed(person: Principal, account: Account) -> Principal:
     """Name and address as the provider has them now; an address that is somebody else's is not taken."""
     changes = {"display_name": account.display_name} if account.display_name else {}
     email = account.email.strip().lower()
-    if email != person.email and account.email_verified and principals.by_email(email) is None:
+    if account.email_verified and (email == person.email or _holder(email) is None):
         changes["email"] = email
     return principals.change(person.id, **changes)
 
 
+def _holder(email: str) -> Principal | None:
+    """Whose an address is that a provider has verified: who only says that it is theirs loses it."""
+    person = principals.by_email(email)
+    if person is None or person.email_vouched:
+        return person
+    principals.change(person.id, email="")
+    return None
+
+
 def _newcomer(provider: Provider, account: Account) -> Principal:
-    person = principals.by_email(account.email)
+    person = _holder(account.email) if account.email_verified else principals.by_email(account.email)
     if person is not None:
         _check_link(provider, account, person)
     elif not provider.auto_register:
@@ -273,24 +283,23 @@ def _newcomer(provider: Provider, account: Account) -> Principal:
 
 
 def _check_link(provider: Provider, account: Account, person: Principal) -> None:
+    """A provider that says nothing of whether it verified an address opens only what holds nothing yet."""
     if person.kind != "person" or Identity.select().where(Identity.principal == person).exists():
         raise Forbidden(f"the address {account.email} is somebody's here who signs in another way")
-    if account.email_verified is False or (account.email_verified is None and person.administrator):
+    is_worthless = account.email_verified is None and person.email_vouched and not access.grants(person)
+    if not account.email_verified and not is_worthless:
         raise Forbidden(
             f"{account.email} is somebody's here, and {provider.display_name} does not say it verified that address"
         )
-    if not roles.bindings(person.name):  # nobody vouched for whoever took this address: only its owner stays
-        principals.drop_password(person.id)
-        credentials.end_logins(person.id)
-        for token in credentials.tokens(person.id):
-            credentials.revoke(token.id)
 
 
 def _registered(provider: Provider, account: Account) -> Principal:
     """A new person: with the role of the first, else those the claim names, else the provider's default."""
     is_first = not principals.has_administrator()
     name = registration.free_name(account.email)
-    person = principals.add(NewPrincipal(name, email=account.email, display_name=account.display_name))
+    is_vouched = account.email_verified is True
+    new = NewPrincipal(name, email=account.email, display_name=account.display_name, email_vouched=is_vouched)
+    person = principals.add(new)
     if is_first:
         access.make_administrator(person.name)
     else:

@@ -39,7 +39,7 @@ def register(email: str, display_name: str, password_hash: Sensitive, is_near: b
         raise Invalid("email: this is no e-mail address")
     if principals.by_email(email) is not None:
         raise Conflict("email: this address is registered already")
-    new = NewPrincipal(free_name(email), email=email, display_name=display_name, password_hash=password_hash)
+    new = NewPrincipal(free_name(email), "person", email, display_name, password_hash, email_vouched=False)
     person = principals.add(new)
     welcome(person, is_near)
     return principals.get(person.id)

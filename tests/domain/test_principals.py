@@ -99,6 +99,15 @@ def test_an_e_mail_address_is_kept_in_lower_case_and_is_one_persons():
     assert principals.by_email("") is None
 
 
+def test_an_address_is_vouched_for_by_others_and_never_by_its_holder():
+    ann = principals.add(NewPrincipal("ann", email="ann@example.org"))
+    assert ann.email_vouched
+    assert principals.change(ann.id, vouched=False, email="ann@example.org").email_vouched  # it is no other
+    assert not principals.change(ann.id, vouched=False, email="bob@example.org").email_vouched
+    assert not principals.change(ann.id, display_name="Ann").email_vouched
+    assert principals.change(ann.id, email="bob@example.org").email_vouched
+
+
 def test_disabling_twice_is_the_same_as_once():
     ann = person("ann")
     principals.disable(ann.id)
@@ -126,9 +135,8 @@ def test_whoever_is_removed_takes_the_credentials_along():
 def test_the_last_administrator_who_can_sign_in_cannot_go_either():
     ann = access.add_administrator(NewPrincipal("ann", password_hash=Sensitive("hash")))
     access.add_administrator(NewPrincipal("ghost"))
-    for go in (principals.remove, principals.disable, demote, principals.drop_password):
+    for go in (principals.remove, principals.disable, demote):
         with pytest.raises(Conflict, match="ann is the last"), Principal._meta.database.atomic():
             go(ann.id)
     access.add_administrator(NewPrincipal("bob", password_hash=Sensitive("hash")))
-    principals.drop_password(ann.id)
     principals.remove(ann.id)

@@ -11,9 +11,9 @@ import pytest
 
 from roci import Actor, Conflict, Forbidden, Invalid, NotFound, Sensitive, current_actor, outbox
 from roci_plugins.core.store import Store
-from roci_plugins.domain import access, applications, credentials, principals, providers, roles, secrets
+from roci_plugins.domain import access, applications, credentials, principals, providers, registration, roles, secrets
 from roci_plugins.domain.keyring import Keyring
-from roci_plugins.domain.principals import NewPrincipal, Principal
+from roci_plugins.domain.principals import NewPrincipal, Principal, PrincipalChanged
 from roci_plugins.domain.providers import Account, Identity, NewProvider, Provider
 from roci_plugins.domain.rules import Rule
 
@@ -195,6 +195,7 @@ def test_somebody_with_the_verified_address_is_linked(home: Provider):
     [
         (True, "admin", True),
         (None, "base", True),
+        (None, "reader", False),
         (None, "admin", False),
         (False, "base", False),
         (False, "admin", False),
@@ -203,6 +204,7 @@ def test_somebody_with_the_verified_address_is_linked(home: Provider):
 def test_an_address_links_as_far_as_the_provider_vouches_for_it(
     home: Provider, verified: bool | None, role: str, linked: bool
 ):
+    access.add_role(roles.NewRole("reader", [Rule("hosts.read")]))
     ann = principals.add(NewPrincipal("ann", email="ann@example.org", password_hash=HASH))
     access.bind("ann", role)
     account = dataclasses.replace(ANN, email_verified=verified)
@@ -214,13 +216,47 @@ def test_an_address_links_as_far_as_the_provider_vouches_for_it(
             providers.admit(home, account)
 
 
-def test_whoever_took_an_address_before_its_owner_came_is_out(home: Provider):
-    squatter = principals.add(NewPrincipal("ann", email="ann@example.org", password_hash=HASH))
-    cookie = credentials.log_in(squatter)
-    _, token = credentials.issue(squatter.id, "laptop")
-    assert providers.admit(home, ANN).id == squatter.id
-    assert principals.get(squatter.id).password_hash is None
-    assert credentials.verify_login(cookie) is None and credentials.verify_token(token) is None
+def squatter(how: str) -> Principal:
+    """Somebody who says that Ann's address is theirs."""
+    if how == "registered":
+        return registration.register("ann@example.org", "", HASH, True)
+    carl = principals.add(NewPrincipal("carl", email="carl@example.org", password_hash=HASH))
+    access.bind("carl", "admin")
+    return principals.change(carl.id, vouched=False, email="ann@example.org")
+
+
+@pytest.mark.parametrize("how", ["registered", "changed"])
+def test_whoever_only_says_that_an_address_is_theirs_loses_it_to_its_owner(home: Provider, how: str):
+    other = squatter(how)
+    person = providers.admit(home, ANN)
+    assert person.id != other.id and person.email == "ann@example.org" and person.password_hash is None
+    assert bound(person) == ["base"] and principals.get(other.id).email == ""
+    assert providers.admit(home, ANN).id == person.id
+    told = [event for event in outbox.get() if isinstance(event, PrincipalChanged) and event.principal_id == other.id]
+    assert told[-1].before and told[-1].before["email"] == "ann@example.org"
+
+
+def test_a_known_person_is_given_the_address_that_another_claims(home: Provider):
+    other = squatter("registered")
+    person = providers.admit(home, dataclasses.replace(ANN, email="old@example.org"))
+    assert providers.admit(home, ANN).email == "ann@example.org"
+    assert principals.get(person.id).email_vouched and principals.get(other.id).email == ""
+
+
+@pytest.mark.parametrize("verified", [None, False])
+def test_an_address_that_nobody_vouches_for_opens_no_account(home: Provider, verified: bool | None):
+    other = squatter("registered")
+    with pytest.raises(Forbidden, match="does not say it verified"):
+        providers.admit(home, dataclasses.replace(ANN, email_verified=verified))
+    assert principals.get(other.id).email == "ann@example.org"
+
+
+def test_what_one_provider_does_not_vouch_for_another_may(ring: Keyring, home: Provider):
+    first = providers.admit(home, dataclasses.replace(ANN, email_verified=None))
+    assert not first.email_vouched
+    work = providers.put(ring, but(name="work", issuer="https://work.example.org"))
+    assert providers.admit(work, ANN).id != first.id
+    assert providers.admit(home, dataclasses.replace(ANN, email_verified=None)).id == first.id
 
 
 def test_a_second_account_with_the_same_address_is_not_the_same_person(ring: Keyring, home: Provider):

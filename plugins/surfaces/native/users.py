@@ -75,10 +75,10 @@ async def change(body: shapes.UserChanges, id: str) -> Any:
     return shapes.user(await roci.write(_change, id, **changes))
 
 
-def _change(id: str, **changes: Any) -> Principal:
+def _change(id: str, vouched: bool = True, **changes: Any) -> Principal:
     if "email" in changes:  # sign-in elsewhere may go by it
         _require_mastery(principals.get(id))
-    return principals.change(id, **changes)
+    return principals.change(id, vouched, **changes)
 
 
 def _require_mastery(row: Principal) -> None:
@@ -188,7 +188,7 @@ async def change_me(body: shapes.OwnChanges) -> Any:
     who = await actor()
     if who.scopes is not None:
         await require("principals.update")
-    await roci.write(_change, who.id, **body.model_dump(exclude_none=True))
+    await roci.write(_change, who.id, vouched=False, **body.model_dump(exclude_none=True))
     return await _me()
 
 
