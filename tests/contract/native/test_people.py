@@ -42,6 +42,17 @@ async def test_a_person_is_added_changed_disabled_enabled_and_removed(api: Api) 
     assert code(await api("GET", path)) == (404, "not_found")
 
 
+async def test_only_who_may_change_people_vouches_for_an_address(api: Api, people: People, roci: Roci) -> None:
+    _, ann = await api("POST", "/users", {"name": "ann", "email": "ann@example.org", "password": PASSWORD})
+    own = await people("ann")
+    for caller, path, email, is_vouched in (
+        (own, "/me", "other@example.org", False),
+        (api, f"/users/{ann['id']}", "other@example.org", True),
+    ):
+        assert (await caller("PATCH", path, {"email": email}))[0] == 200
+        assert (await roci.read(principals.get, ann["id"])).email_vouched is is_vouched
+
+
 @pytest.mark.parametrize(
     "fields, expected",
     [
