@@ -8,6 +8,7 @@ from quart import Request, Response, Websocket
 
 from roci import Actor, Authenticator, Event, Roci, Task, current_actor, hookimpl
 
+from ..core.app import has_bearer
 from ..domain import access, credentials
 from ..domain.principals import Principal
 from .recall import Recall
@@ -24,7 +25,7 @@ class Cookies:
 
     async def authenticate(self, request: Request | Websocket) -> Actor | None:
         secret = request.cookies.get(NAME)
-        return await self.recall.actor(secret) if secret else None
+        return await self.recall.actor(secret) if secret and not has_bearer(request) else None
 
 
 async def sign_in(

@@ -113,11 +113,21 @@ async def identify(roci: Roci) -> Actor | None:
 
 
 async def authenticate(roci: Roci, asked: Request | Websocket) -> Actor | None:
-    """Who sends a request: the first authenticator that knows its credential says it."""
+    """Who sends a request: the first authenticator that knows its credential says it.
+
+    Raises Unauthenticated for a bearer token that none knows: whoever sends one wants to be no one else.
+    """
     for authenticator in roci.authenticators.values():
         if (found := await authenticator.authenticate(asked)) is not None:
             return found
+    if has_bearer(asked):
+        raise Unauthenticated("this token is malformed, or of a kind that is not known here", credential="jwt")
     return None
+
+
+def has_bearer(asked: Request | Websocket) -> bool:
+    """Whether a request carries a bearer token, which wins over its cookies."""
+    return asked.headers.get("Authorization", "").partition(" ")[0].lower() == "bearer"
 
 
 def _current() -> Request | Websocket:
@@ -199,7 +209,8 @@ def _answer_errors(app: Quart, roci: Roci) -> None:
 
 async def _read_as_ours(roci: Roci, surface: Surface, error: HTTPException) -> RociError:
     """What the web framework raises, as one of our errors. Behind a prefix strangers do not learn what exists."""
-    if error.code in (404, 405) and surface.prefix and f"{_current().path}/".startswith(f"{surface.prefix}/"):
+    inside = bool(surface.prefix) and f"{_current().path}/".startswith(f"{surface.prefix}/")
+    if inside and (error.code == 404 or (error.code == 405 and not _is_open(error))):
         try:
             if await identify(roci) is None:
                 return Unauthenticated("sign in first")
@@ -215,6 +226,15 @@ async def _read_as_ours(roci: Roci, surface: Surface, error: HTTPException) -> R
     if error.code is not None and error.code < 500:
         return Malformed(error.description or error.name)
     return RociError(error.name)
+
+
+def _is_open(error: HTTPException) -> bool:
+    """Whether anybody may use this path by another method than was tried."""
+    adapter = current_app.create_url_adapter(request)
+    views = (
+        (adapter.match(method=method)[0] for method in getattr(error, "valid_methods", None) or ()) if adapter else ()
+    )
+    return any(getattr(current_app.view_functions[view], "access", "") == "public" for view in views)
 
 
 async def refused(roci: Roci, error: RociError) -> None:
@@ -236,7 +256,7 @@ async def _answered(app: Quart, surface: Surface, error: RociError) -> Response:
     if "retry_after" in error.details:
         response.headers["Retry-After"] = str(error.details["retry_after"])
     if status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="ROCI"'
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
@@ -250,6 +270,8 @@ def surface_for(app: Quart, roci: Roci) -> Surface:
     known = {name: _known_segments(app, surface, asked.path) for name, surface in roci.surfaces.items()}
     nearest = [name for name, segments in known.items() if segments == max(known.values())]
     name = nearest[0] if len(nearest) == 1 else _claimant(roci, nearest)
+    if name and len(nearest) > 1:
+        g.surface = name
     return roci.surfaces[name or next((n for n in nearest if roci.surfaces[n].prefix), nearest[0])]
 
 

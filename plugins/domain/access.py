@@ -169,8 +169,8 @@ def add_role(new: NewRole) -> Role:
 def change_role(name: str, **changes: Any) -> Role:
     """Set description, text, rules, inherits or dialect. What it grants afterwards must be the actor's to give."""
     row = roles.get(name)
-    if name == ADMIN and {"rules", "inherits", "text"} & changes.keys():
-        raise Conflict("the role admin always grants everything")
+    if name in (ADMIN, BASE) and {"rules", "inherits", "text"} & changes.keys():
+        raise Conflict(f"the role {name} always grants {'everything' if name == ADMIN else 'nothing by itself'}")
     wanted: list[Rule] = [*changes.get("rules", row.grants), *effective_rules(changes.get("inherits", row.inherits))]
     require_grantable(Grant(*rule, None) for rule in wanted)
     changed = roles.edit(name, **changes)

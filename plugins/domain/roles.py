@@ -201,7 +201,9 @@ def find_binding(subject: str, role: str, space: str | None) -> Binding | None:
 def tie(subject: str, role: str, space: str | None = None, id: str | None = None) -> Binding:
     """Keep a new binding. For `access`."""
     get(role)
-    if find_binding(subject, role, space) or (id and Binding.get_or_none(Binding.id == id)):
+    if id and Binding.get_or_none(Binding.id == id):
+        raise Conflict(f"there is a binding with the id {id!r} already")
+    if find_binding(subject, role, space):
         raise Conflict(f"{subject} has the role {role!r} {f'in {space}' if space else 'everywhere'} already")
     values = {"id": id} if id else {}
     row = Binding.create(subject=subject, role=role, space=space, updated_at=now(), **values)

@@ -210,7 +210,11 @@ async def test_a_wrong_method_says_which_are_right(client: Client):
     assert set(response.headers["Allow"].split(", ")) >= {"POST", "OPTIONS"}
 
 
-@pytest.mark.parametrize("path", ["/api/t1/elsewhere", "/api/t1/lids", "/api/t1/jars/1/2/3"])
+async def test_a_wrong_method_on_what_is_public_is_told_to_strangers(client: Client):
+    assert (await client.delete("/api/t1/lids")).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/api/t1/elsewhere", "/api/t1/jars", "/api/t1/jars/1/2/3"])
 async def test_strangers_do_not_learn_what_exists_behind_a_prefix(client: Client, path: str):
     assert (await client.delete(path)).status_code == 401
 
