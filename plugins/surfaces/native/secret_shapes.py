@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired
+from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -14,7 +14,7 @@ from .shapes import Body
 
 
 class NewSecret(Body):
-    scope: str = Field("platform", json_schema_extra={"pattern": f"^({SCOPE.pattern})$"})
+    scope: Annotated[str, Field(json_schema_extra={"pattern": f"^({SCOPE.pattern})$"})] | None = None
     value: str
     description: str | None = Field(None, max_length=10_000)
 

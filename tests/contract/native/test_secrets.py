@@ -46,6 +46,17 @@ async def test_a_secret_is_set_listed_read_and_deleted(api: Api, roci: Roci) -> 
         assert code(await api(method, "/secrets/MAIL_KEY")) == (404, "not_found")
 
 
+async def test_the_scope_of_a_secret_may_be_in_the_query_and_is_never_guessed(api: Api) -> None:
+    await put(api)
+    status, made = await api("PUT", "/secrets/MAIL_KEY?scope=space/default", {"value": "other"})
+    assert (status, made["scope"]) == (200, "space/default")
+    assert (await api("GET", "/secrets/MAIL_KEY?value=true"))[1]["value"] == VALUE
+    same = {"value": "x", "scope": "space/default"}
+    assert (await api("PUT", "/secrets/MAIL_KEY?scope=space/default", same))[0] == 200
+    assert code(await api("PUT", "/secrets/MAIL_KEY?scope=platform", same)) == (400, "validation_error")
+    assert (await api("GET", "/secrets/MAIL_KEY?scope=space/default&value=true"))[1]["value"] == "x"
+
+
 async def test_only_reading_the_value_is_recorded_as_that(api: Api, roci: Roci) -> None:
     await put(api)
     await api("GET", "/secrets")
