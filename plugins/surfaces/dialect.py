@@ -23,7 +23,10 @@ MEDIA: dict[str, Dialect] = {
 }
 AUDIENCES: dict[str, Dialect] = {"rootcx": "rootcx", "chatops": "chatops"}
 SIGN_IN = "/api/v1/auth/"  # nothing native is below it
-ROOTCX_ONLY = re.compile(r"/api/v1/(apps|channels|integrations)(/.*)?", re.DOTALL)  # nobody else speaks of them
+ONLY: dict[Dialect, re.Pattern[str]] = {  # what nobody else speaks of
+    "rootcx": re.compile(r"/api/v1/(apps|channels|integrations)(/.*)?", re.DOTALL),
+    "chatops": re.compile(r"/api/v1/(servers|metrics|docker|commands|alerts|logs|api-keys)(/.*)?", re.DOTALL),
+}
 CHATOPS_FIELDS = {"username", "refresh_token", "password_confirm", "full_name"}
 
 
@@ -34,7 +37,7 @@ def dialect(request: Request, body: bytes = b"") -> Dialect:
     if spoken:
         return spoken
     if not request.path.startswith(SIGN_IN):
-        return "rootcx" if ROOTCX_ONLY.fullmatch(request.path) else "native"
+        return next((name for name, paths in ONLY.items() if paths.fullmatch(request.path)), "native")
     return "chatops" if _is_chatops(request.mimetype, body) else "rootcx"
 
 

@@ -90,6 +90,15 @@ async def test_a_body_tells_nothing_elsewhere():
         ("/api/v1/apps", "rootcx"),
         ("/api/v1/apps/crm/logs", "rootcx"),
         ("/api/v1/channels/1", "rootcx"),
+        ("/api/v1/servers", "chatops"),
+        ("/api/v1/servers/1/health", "chatops"),
+        ("/api/v1/metrics/1/history", "chatops"),
+        ("/api/v1/docker/containers", "chatops"),
+        ("/api/v1/commands", "chatops"),
+        ("/api/v1/alerts/thresholds", "chatops"),
+        ("/api/v1/logs", "chatops"),
+        ("/api/v1/api-keys/1", "chatops"),
+        ("/api/v1/serversx", "native"),
         ("/api/v1/applications", "native"),
         ("/api/v1/agents", "native"),
         ("/api/v1/users", "native"),
@@ -98,3 +107,4 @@ async def test_a_body_tells_nothing_elsewhere():
 async def test_some_paths_are_spoken_of_in_one_dialect_only(path: str, wanted: str):
     assert await spoken(path) == wanted
     assert await spoken(path, Accept="application/vnd.chatops.v1+json") == "chatops"
+    assert await spoken(path, Accept="application/vnd.roci.v1+json") == "native"

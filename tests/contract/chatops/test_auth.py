@@ -211,3 +211,11 @@ async def test_on_the_shared_path_a_form_or_its_token_tells_this_dialect(admin: 
     assert said(await nobody("POST", "/auth/refresh", {"refresh_token": "junk"}, **shared)) == REFUSED
     spoken = {"Accept": "application/vnd.chatops.v1+json"}
     assert said(await nobody("GET", "/auth/me", headers=spoken, **shared)) == REFUSED
+
+
+@pytest.mark.parametrize(
+    "path", ["/servers", "/metrics/1/history", "/docker", "/commands", "/alerts", "/logs", "/api-keys"]
+)
+async def test_paths_that_nobody_else_has_are_answered_in_this_dialect(nobody: Api, path: str) -> None:
+    for method in ("GET", "POST"):
+        assert said(await nobody(method, path, base="/api/v1")) == REFUSED
