@@ -52,13 +52,16 @@ def verify(settings: Settings, expected: str | None) -> None:
     from ..domain import chain, events, keyring
 
     with _reading(settings) as roci:
-        end = events.head()
-        checked = chain.verify(keyring.of(roci).audit_key, end, events.stored_rows())
+        end, ring = events.head(), keyring.of(roci)
+        checked = chain.verify(ring.audit_key, end, events.stored_rows(), ring.sealed_from)
         fault = checked.fault or _unexpected(expected)
     if fault:
         click.echo(f"The audit trail is not as it was written. Entry {fault.seq}: {fault.what}", err=True)
         raise SystemExit(1)
     click.echo(f"{checked.rows} entries, all as they were written. Head: {f'{end.seq}:{end.hash}' if end else 'none'}")
+    if checked.unsealed:
+        covered = "the first one behind them covers them" if end else "nothing proves them yet"
+        click.echo(f"{checked.unsealed} of them have no seal of their own, being older than the seals: {covered}")
 
 
 def _unexpected(expected: str | None) -> Any:

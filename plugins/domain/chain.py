@@ -1,7 +1,8 @@
 """The chain that seals the audit trail: each row's seal covers the row and the seal before it. Pure.
 
 Whoever has the database but not the key can neither edit, remove nor insert a row without the chain showing it; the
-head says where it ends, so that a cut tail shows too. A whole database put in the place of another cannot show by
+head says where it ends, so that a cut tail shows too. That there are seals at all is noted beside the key, so that
+they cannot be taken away. A whole database put in the place of another, such as an older copy of it, cannot show by
 itself: keep the head that `roci audit verify` prints elsewhere, and give it back with `--head`.
 """
 
@@ -40,10 +41,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class Checked:
-    """How many rows were read, and the first fault; None: all is as it was written."""
+    """How many rows were read, the first fault (None: all is as it was written), and how many have no seal."""
 
     rows: int
     fault: Fault | None = None
+    unsealed: int = 0
 
 
 def seal(key: bytes, previous: str, values: Row) -> str:
@@ -60,22 +62,26 @@ def holds(key: bytes, end: Head) -> bool:
     return hmac.compare_digest(end.mac, head(key, end.seq, end.hash).mac)
 
 
-def verify(key: bytes, end: Head | None, rows: Iterable[Row]) -> Checked:
-    """Follow the chain from its first row. Rows without a seal are from before it; only the first ones may be."""
-    walk, stream = _Walk(key, end), iter(rows)
+def verify(key: bytes, end: Head | None, rows: Iterable[Row], sealed_from: int | None = None) -> Checked:
+    """Follow the chain from its first row. Rows without a seal are from before it; only the first ones may be.
+
+    `sealed_from` is the first row that must have one, as was noted where the database's writers do not reach; from
+    then on there must be a head, too. None: nothing was noted yet.
+    """
+    walk, stream = _Walk(key, end, sealed_from), iter(rows)
     for row in stream:
         if fault := walk.step(row):
-            return Checked(walk.count, walk.explain(fault, row, stream))
-    return Checked(walk.count, walk.ended())
+            return Checked(walk.count, walk.explain(fault, row, stream), walk.unsealed)
+    return Checked(walk.count, walk.ended(), walk.unsealed)
 
 
 class _Walk:
     """Where a verification has come to."""
 
-    def __init__(self, key: bytes, end: Head | None) -> None:
-        self.key, self.end = key, end
+    def __init__(self, key: bytes, end: Head | None, sealed_from: int | None) -> None:
+        self.key, self.end, self.sealed_from = key, end, sealed_from
         self.trusted = end is not None and holds(key, end)
-        self.previous, self.count, self.sealed = START, 0, False
+        self.previous, self.count, self.unsealed, self.sealed = START, 0, 0, False
 
     def step(self, row: Row) -> str | None:
         """Take one more row; what is wrong with it, or None."""
@@ -85,10 +91,14 @@ class _Walk:
         if self.trusted and self.end and values[0] > self.end.seq:
             return "inserted behind the end"
         due = seal(self.key, self.previous, values)
-        if (stored and not hmac.compare_digest(stored, due)) or (self.sealed and not stored):
+        if (stored and not hmac.compare_digest(stored, due)) or (not stored and self._needs_seal(values[0])):
             return "edited"
         self.previous, self.count, self.sealed = due, self.count + 1, self.sealed or bool(stored)
+        self.unsealed += not stored
         return None
+
+    def _needs_seal(self, seq: int) -> bool:
+        return self.sealed or (self.sealed_from is not None and seq >= self.sealed_from)
 
     def explain(self, fault: str, row: Row, rest: Iterator[Row]) -> Fault:
         """The fault in words; what follows the row tells one kind from another."""
@@ -98,6 +108,8 @@ class _Walk:
             return Fault(seq, f"removed: row {seq} is missing" if until == seq else f"removed: rows {seq} to {until}")
         if fault != "edited":
             return Fault(row[0], f"{fault}: ROCI did not write row {row[0]}")
+        if not row[-1] and not self.sealed:
+            return Fault(seq, f"edited: the seal of row {seq} was removed")
         if (again := self._sealed_anew(row, following, rest)) is not None:
             return Fault(seq, REPLACED.format(again))
         if not self.sealed and not self.trusted:
@@ -126,10 +138,11 @@ class _Walk:
 
     def ended(self) -> Fault | None:
         """What is wrong at the end of the rows."""
-        if self.end is None:
-            return Fault(self.count, "the head was removed: rows may be missing at the end") if self.sealed else None
-        if not self.trusted:
-            return Fault(self.count, "the head was edited: rows may be missing at the end")
+        if self.end is None and not self.sealed and self.sealed_from is None:
+            return None
+        if self.end is None or not self.trusted:
+            done = "removed" if self.end is None else "edited"
+            return Fault(max(self.count, 1), f"the head was {done}: rows may be missing at the end")
         if self.count < self.end.seq:
             return Fault(self.count + 1, f"tail cut: rows {self.count + 1} to {self.end.seq} are missing")
         if self.previous != self.end.hash:

@@ -265,16 +265,16 @@ def _row(event: Event) -> tuple[Any, ...]:
 # --- sealing -----------------------------------------------------------------
 
 
-def _end(cursor: Any, key: bytes) -> tuple[int, str]:
+def _end(cursor: Any, key: bytes, begun: bool) -> tuple[int, str]:
     """The last row's number and seal, read in the transaction: the command line writes beside the server."""
     last = cursor.execute("select max(seq) from recorded").fetchone()[0] or 0
     kept = cursor.execute("select seq, hash, mac from recorded_head").fetchone()
-    if kept is None:
+    if kept is None and not begun:
         if not last:
             return 0, chain.START
         if cursor.execute("select 1 from recorded where hash <> '' limit 1").fetchone() is None:
             return last, _first_seal(cursor, key)
-    elif chain.holds(key, end := chain.Head(*kept)):
+    elif kept is not None and chain.holds(key, end := chain.Head(*kept)):
         return max(last, end.seq), end.hash
     log.error("the audit trail does not end where it did: it is sealed anew; see `roci audit verify`")
     return max(last, kept[0] if kept and isinstance(kept[0], int) else 0), chain.BROKEN
@@ -288,10 +288,13 @@ def _first_seal(cursor: Any, key: bytes) -> str:
     return previous
 
 
-def append(key: bytes, events: Sequence[Event]) -> None:
-    """Add events to the trail, inside a write. Plain statements: every change passes here, and peewee is slow."""
+def append(key: bytes, events: Sequence[Event], begun: bool = False) -> None:
+    """Add events to the trail, inside a write. `begun`: it is known to have seals, so that without a head it is broken.
+
+    Plain statements: every change passes here, and peewee is slow.
+    """
     cursor = Recorded._meta.database.cursor()
-    seq, previous = _end(cursor, key)
+    seq, previous = _end(cursor, key, begun)
     rows = []
     for event in events:
         seq += 1
@@ -303,6 +306,18 @@ def append(key: bytes, events: Sequence[Event]) -> None:
     cursor.execute(
         "insert or replace into recorded_head (id, seq, hash, mac) values (1, ?, ?, ?)", dataclasses.astuple(end)
     )
+
+
+def _note_seals(ring: keyring.Keyring) -> None:
+    """Note that the trail has seals, once some were committed: before that, a write that fails would take them back."""
+    end = head()
+    if end is None or not chain.holds(ring.audit_key, end):
+        return
+    sealed = Recorded.select(Recorded.seq).where(Recorded.hash != "").order_by(Recorded.seq).first()
+    try:
+        ring.note_seals(sealed.seq if sealed else 1)
+    except OSError as error:
+        log.warning("cannot note in %s that the audit trail has seals: %s", ring.path, error.strerror)
 
 
 # --- migrations --------------------------------------------------------------
@@ -355,4 +370,7 @@ def register_permissions() -> list[Permission]:
 
 @hookimpl
 def before_commit(roci: Roci, events: Sequence[Event]) -> None:
-    append(keyring.of(roci).audit_key, events)
+    ring = keyring.of(roci)
+    if ring.sealed_from is None:
+        _note_seals(ring)
+    append(ring.audit_key, events, ring.sealed_from is not None)

@@ -46,11 +46,12 @@ class Sealed:
 
 @dataclasses.dataclass(frozen=True)
 class Keys:
-    """What the key file says. `audit` seals the audit trail; it never changes."""
+    """What the key file says. `audit` seals the audit trail, from row `sealed_from` on; neither ever changes."""
 
     current: str
     keys: Mapping[str, bytes] = dataclasses.field(repr=False)
     audit: bytes = dataclasses.field(repr=False)
+    sealed_from: int | None = None
 
 
 def key_id(key: bytes) -> str:
@@ -94,6 +95,22 @@ class Keyring:
         """The same for as long as the installation lives."""
         return (self._keys or self.read()).audit
 
+    @property
+    def sealed_from(self) -> int | None:
+        """The first row of the audit trail that must have a seal; None: that is not known yet."""
+        known = self._keys.sealed_from if self._keys else None
+        return known if known is not None else self.read().sealed_from
+
+    def note_seals(self, seq: int) -> None:
+        """Note, for ever, that the committed audit trail is sealed from this row on.
+
+        Not while a backup is made, whose copy of the database may be older than the seals: the next write notes it.
+        """
+        with _no_backup(self.path.parent) as free, _alone(self.path):
+            keys = load(self.path)
+            if free and keys.sealed_from is None:
+                _replace(self.path, dataclasses.replace(keys, sealed_from=seq))
+
     def read(self) -> Keys:
         """The file as it is now. Raises StartupError for one that cannot be trusted, Unavailable once it has gone."""
         with self._lock:
@@ -115,7 +132,8 @@ class Keyring:
         self.read()
         with _alone(self.path):
             keys, new = load(self.path), secrets.token_bytes(KEY_SIZE)
-            _replace(self.path, Keys(key_id(new), {**keys.keys, key_id(new): new}, keys.audit))
+            turned = {**keys.keys, key_id(new): new}
+            _replace(self.path, dataclasses.replace(keys, current=key_id(new), keys=turned))
         return key_id(new)
 
     def keep(self, used: set[str]) -> list[str]:
@@ -129,7 +147,7 @@ class Keyring:
             kept = {id: key for id, key in keys.keys.items() if id == keys.current or id in used}
             if not free or len(kept) == len(keys.keys):
                 return []
-            _replace(self.path, Keys(keys.current, kept, keys.audit))
+            _replace(self.path, dataclasses.replace(keys, keys=kept))
         return sorted(set(keys.keys) - set(kept))
 
     def _make(self) -> None:
@@ -167,14 +185,20 @@ def load(path: Path) -> Keys:
             raise StartupError(f"others may read {path}, which opens every secret: chmod 600 {path}")
         raw = json.loads(path.read_bytes())
         keys = {id: base64.b64decode(key, validate=True) for id, key in raw["keys"].items()}
-        found = Keys(raw["current"], keys, base64.b64decode(raw["audit"], validate=True))
+        sealed_from = raw.get("sealed_from")
+        found = Keys(raw["current"], keys, base64.b64decode(raw["audit"], validate=True), sealed_from)
     except OSError as error:
         raise StartupError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StartupError(
             f"{path} is not a key file: put it back from a backup, or move it away: roci secret forget"
         ) from None
-    if found.current not in keys or any(len(key) != KEY_SIZE or key_id(key) != id for id, key in keys.items()):
+    whole = sealed_from is None or type(sealed_from) is int
+    if (
+        not whole
+        or found.current not in keys
+        or any(len(key) != KEY_SIZE or key_id(key) != id for id, key in keys.items())
+    ):
         raise StartupError(f"{path} is damaged: put it back from a backup, or move it away: roci secret forget")
     return found
 
@@ -250,7 +274,9 @@ def _replace(path: Path, keys: Keys) -> None:
 def _written(path: Path, keys: Keys) -> Path:
     """A file beside `path`, of the same owner as the folder: root may turn the keys of a server that is not root."""
     text = {id: base64.b64encode(key).decode() for id, key in keys.keys.items()}
-    body = {"current": keys.current, "keys": text, "audit": base64.b64encode(keys.audit).decode()}
+    body: dict[str, Any] = {"current": keys.current, "keys": text, "audit": base64.b64encode(keys.audit).decode()}
+    if keys.sealed_from is not None:
+        body["sealed_from"] = keys.sealed_from
     new = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         if os.geteuid() == 0:

@@ -85,6 +85,62 @@ def test_what_was_done_to_the_trail_is_found(
     assert run("verify").exit_code == 1, "and what is wrong does not heal"
 
 
+FORGERIES = {
+    "emptied": ("delete from recorded",),
+    "edited": ("update recorded set actor_name = 'eve', hash = ''",),
+    "renumbered": (
+        "delete from recorded where seq < 3",
+        "update recorded set seq = seq - 2, hash = ''",
+        "update sqlite_sequence set seq = 3 where name = 'recorded'",
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_trail_without_its_seals_and_head_is_no_older_trail(
+    run: Any, trail: None, tmp_path: Path, forgery: str
+) -> None:
+    tamper(tmp_path, *FORGERIES[forgery], "delete from recorded_head")
+    assert run("verify").exit_code == 1
+    assert run("add", "dan", given="correct horse\n", command=user).exit_code == 0, "it can still be written to"
+    result = run("verify")
+    assert result.exit_code == 1 and "Entry 1: " in result.stderr, "and what is wrong does not heal"
+
+
+def from_before_the_note(tmp_path: Path) -> dict[str, Any]:
+    """Take the note that there are seals out of the key file; returns what the file said."""
+    path = tmp_path / keyring.FILE
+    said: dict[str, Any] = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in said.items() if name != "sealed_from"}))
+    return said
+
+
+def test_the_seals_of_an_older_installation_are_noted_with_its_next_entry(
+    run: Any, trail: None, tmp_path: Path
+) -> None:
+    before = from_before_the_note(tmp_path)
+    assert before["sealed_from"] == 1
+    assert run("add", "dan", given="correct horse\n", command=user).exit_code == 0
+    assert json.loads((tmp_path / keyring.FILE).read_text()) == before
+
+
+def test_entries_that_are_older_than_the_seals_are_counted(run: Any, trail: None, tmp_path: Path) -> None:
+    tamper(tmp_path, "update recorded set hash = ''", "delete from recorded_head")
+    from_before_the_note(tmp_path)
+    assert "5 of them have no seal of their own, being older than the seals: nothing" in run("verify").stdout
+    for name in ("dan", "eve"):
+        assert run("add", name, given="correct horse\n", command=user).exit_code == 0
+    assert "5 of them have no seal of their own, being older than the seals: the first" in run("verify").stdout
+    assert json.loads((tmp_path / keyring.FILE).read_text())["sealed_from"] == 6
+
+
+def test_the_note_survives_another_key_for_secrets(run: Any, trail: None, tmp_path: Path) -> None:
+    ring = keyring.Keyring(tmp_path / keyring.FILE, tmp_path / "roci.db")
+    ring.turn()
+    ring.keep(set())
+    assert ring.read().sealed_from == 1 and len(ring.read().keys) == 1
+
+
 def test_another_key_is_found(run: Any, trail: None, tmp_path: Path) -> None:
     (tmp_path / "secret.key").unlink()
     result = run("verify")

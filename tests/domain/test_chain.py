@@ -113,8 +113,8 @@ def test_rows_from_before_the_seals_are_covered_by_the_first_seal():
     for row in old:
         previous = chain.seal(KEY, previous, row[:-1])
     rows = [*old, *sealed("cd", KEY, previous, 3)]
-    assert chain.verify(KEY, ending(rows), rows) == Checked(4)
-    assert chain.verify(KEY, None, old) == Checked(2)
+    assert chain.verify(KEY, ending(rows), rows) == chain.verify(KEY, ending(rows), rows, 3) == Checked(4, unsealed=2)
+    assert chain.verify(KEY, None, old) == Checked(2, unsealed=2)
     rows[0][1] = "X"
     assert found(rows, ending(rows)) == (1, "edited: one of the rows 1 to 3; those before 3 have no seals of their own")
 
@@ -123,3 +123,24 @@ def test_a_row_without_a_seal_behind_sealed_ones_is_found(rows: Rows):
     end = ending(rows)
     rows[3][-1] = ""
     assert found(rows, end)[0] == 4
+
+
+@pytest.mark.parametrize(
+    ("kept", "seal", "what"),
+    [
+        (6, "", "edited: the seal of row 1 was removed"),
+        (0, "", "the head was removed"),
+        (6, None, "the head was removed"),
+    ],
+)
+def test_seals_that_were_noted_cannot_be_taken_away(rows: Rows, kept: int, seal: str | None, what: str):
+    forged = [[seq, "X" if seal == "" else name, stored if seal is None else seal] for seq, name, stored in rows[:kept]]
+    fault = chain.verify(KEY, None, forged, sealed_from=1).fault
+    assert fault and what in fault.what
+
+
+def test_a_forged_trail_that_was_written_to_again_is_found(rows: Rows):
+    forged: Rows = [[seq, "X", ""] for seq, _, _ in rows[:3]]
+    for before in (forged, forged[:0]):
+        later = sealed("gh", KEY, chain.BROKEN, len(before) + 1)
+        assert chain.verify(KEY, ending(later), [*before, *later], sealed_from=1).fault
