@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...domain.rules import ANY, Rule
+from ...domain.rules import ANY, Rule, includes
 
 IN_SPACE = {word: word for word in ("secrets", "builds", "sessions", "messages")} | {"agents": "handlers"}
 ABOVE = {"service-accounts": "principals", "roles": "roles", "role-bindings": "bindings", "spaces": "spaces"}
@@ -81,11 +81,11 @@ def _rule(action: str, everywhere: bool) -> Rule:
 
 
 def written(rule: Rule) -> dict[str, Any]:
-    """A rule of another dialect as this one has it; where it is about something else than spaces, with that."""
+    """A rule of another dialect as this one has it. What would read as more, and grant it when it is sent back, gets
+    a word that nothing here is called: platform/secrets.
+    """
     noun, _, verb = rule.action.partition(".")
-    shown = {
-        "resources": [WORDS.get(noun, noun)],
-        "verbs": [verb or ANY],
-        "scope": "global" if rule.resource == ANY else "space",
-    }
-    return shown if rule.resource in (ANY, SPACES) else shown | {"resource": rule.resource}
+    word, scope = WORDS.get(noun, noun), "global" if rule.resource == ANY else "space"
+    shown = {"resources": [word], "verbs": [verb or ANY], "scope": scope}
+    is_exact = rule.resource in (ANY, SPACES) and all(includes(rule.action, each.action) for each in rules([shown]))
+    return shown if is_exact else shown | {"resources": [f"{rule.resource}/{word}"]}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from roci_plugins.domain.rules import Rule
+from roci_plugins.domain.rules import Rule, includes
 from roci_plugins.surfaces.raworc import grammar
 
 SPACE = "space/*"
@@ -65,12 +65,24 @@ def test_a_rule_without_a_scope_gets_the_one_of_what_it_is_about(resources: list
         (Rule("principals.list"), rule(["service-accounts"], ["list"], "global")),
         (Rule("handlers.get", SPACE), rule(["agents"], ["get"], "space")),
         (Rule("hosts.read"), rule(["hosts"], ["read"], "global")),
-        (Rule("hosts.read", "host/1"), rule(["hosts"], ["read"], "space", resource="host/1")),
+        (Rule("hosts.read", "host/1"), rule(["host/1/hosts"], ["read"], "space")),
+        (Rule("secrets.list", "platform"), rule(["platform/secrets"], ["list"], "space")),
+        (Rule("secrets.list", ""), rule(["/secrets"], ["list"], "space")),
+        (Rule("*.read"), rule(["*/*"], ["read"], "global")),  # here `read` would be `get`
         (Rule("app:crm:leads.read"), rule(["app:crm:leads"], ["read"], "global")),
     ],
 )
 def test_how_a_rule_of_another_dialect_reads_here(granted: Rule, read: dict[str, Any]) -> None:
     assert grammar.written(granted) == read
+
+
+@pytest.mark.parametrize("resource", ["*", SPACE, "space/default", "space/*/x", "platform", "", "host/1"])
+@pytest.mark.parametrize(
+    "action", ["*", "*.read", "*.get", "secrets.list", "Secrets.list", "agents.get", "hosts.*", "x"]
+)
+def test_what_is_read_here_and_sent_back_grants_no_more(action: str, resource: str) -> None:
+    again = grammar.rules([grammar.written(Rule(action, resource))])
+    assert all(includes(action, each.action) and includes(resource, each.resource) for each in again)
 
 
 def test_what_two_rules_grant_is_there_once() -> None:
