@@ -62,8 +62,13 @@ def resource(name: str) -> str:
     return f"space/{name}"
 
 
+def is_name(text: str) -> bool:
+    """Whether a space could have this name."""
+    return NAME.fullmatch(text) is not None and text not in (".", "..")
+
+
 def add(name: str, description: str | None = None, settings: Mapping[str, Any] | None = None) -> Space:
-    if not NAME.fullmatch(name) or name in (".", ".."):
+    if not is_name(name):
         raise Invalid("name: letters, digits and _ . - only, at most 255, and not . or ..")
     values = {"description": description, "settings": dict(settings or {}), "created_by": current_actor.get().name}
     try:

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from roci import Actor
 
 from ...auth.passwords import LONGEST, SHORTEST
-from ...domain import credentials, principals, roles
+from ...domain import credentials, principals, roles, spaces
 from ...domain.access import Explanation, Source
 from ...domain.credentials import Token
 from ...domain.model import wire_time
@@ -92,10 +92,16 @@ class RoleChanges(Body):
     inherits: list[RoleName] | None = Field(None, max_length=100)
 
 
+def _space_name(text: str) -> str:
+    if not spaces.is_name(text):
+        raise ValueError("no space can have this name")
+    return text
+
+
 class NewBinding(Body):
     subject: Annotated[str, Field(pattern=f"^{principals.NAME.pattern}$")]
     role: RoleName
-    space: str | None = Field(None, min_length=1, max_length=255)
+    space: Annotated[str, Field(pattern=f"^{spaces.NAME.pattern}$"), AfterValidator(_space_name)] | None = None
 
 
 # --- out ---------------------------------------------------------------------

@@ -10,6 +10,7 @@ from quart import request
 
 from roci import Invalid, Malformed
 
+from ...domain import principals, spaces
 from ...domain.model import wire_time
 from ...domain.principals import Principal
 from ...domain.roles import Binding, Role
@@ -38,6 +39,7 @@ class Body(BaseModel):
 
 
 Name = Annotated[str, Field(pattern=NAME)]
+Subject = Annotated[str, Field(pattern=f"^{principals.NAME.pattern}$")]  # people's names may be addresses
 Password = Annotated[str, Field(min_length=1, max_length=1024)]
 Words = Annotated[list[Annotated[str, Field(max_length=255)]], Field(min_length=1, max_length=100)]
 Description = Annotated[str, Field(max_length=10_000)]
@@ -92,10 +94,16 @@ class NewRole(Body):
         return [rule.model_dump(exclude_unset=True) for rule in self.rules]
 
 
+def _space_name(text: str) -> str:
+    if not spaces.is_name(text):
+        raise ValueError("no space can have this name")
+    return text
+
+
 class NewBinding(Body):
-    subject: Name = Field(validation_alias=AliasChoices("subject", "principal"))
+    subject: Subject = Field(validation_alias=AliasChoices("subject", "principal"))
     role_ref: str = Field(validation_alias=AliasChoices("role_ref", "role_name"), min_length=1, max_length=255)
-    space: Name | None = None
+    space: Annotated[Name, AfterValidator(_space_name)] | None = None
     id: Name | None = None
 
 

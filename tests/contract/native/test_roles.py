@@ -67,6 +67,9 @@ async def test_a_binding_is_made_listed_and_deleted(api: Api) -> None:
 async def test_a_binding_of_a_role_that_is_none_is_refused(api: Api) -> None:
     assert code(await api("POST", "/bindings", {"subject": "ann", "role": "nothing"})) == (404, "not_found")
     assert code(await api("POST", "/bindings", {"subject": "a b", "role": "admin"})) == (400, "validation_error")
+    for space in ("../x", "..", "a b", "", "x\n", "x" * 256):
+        wrong = {"subject": "ann", "role": "admin", "space": space}
+        assert code(await api("POST", "/bindings", wrong)) == (400, "validation_error"), space
 
 
 async def test_the_last_administrators_binding_stays(api: Api) -> None:

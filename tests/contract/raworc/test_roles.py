@@ -120,6 +120,15 @@ async def test_roles_of_other_dialects_read_as_rules_of_this_one(admin: Api, roc
     assert [each["name"] for each in await admin.ok("GET", "/roles")][-1] == "watch"
 
 
+async def test_a_copy_of_a_role_of_another_dialect_grants_no_more_than_it(admin: Api, roci: Roci) -> None:
+    await roci.write(access.add_role, NewRole("narrow", [Rule("secrets.list", "platform")]))
+    shown = (await admin.ok("GET", "/roles/narrow"))["rules"]
+    assert shown == [{"resources": ["platform/secrets"], "verbs": ["list"], "scope": "space"}]
+    assert (await admin.ok("POST", "/roles", {"id": "copy", "rules": shown}))["rules"] == shown
+    user = await admin.account("u", ("copy", None))
+    assert code(await user("GET", "/spaces/default/secrets")) == (403, "FORBIDDEN")
+
+
 async def test_a_role_that_another_dialect_changed_reads_as_it_is_now(admin: Api, roci: Roci) -> None:
     await admin.ok("POST", "/roles", {"id": "mine", "rules": [rule(scope="space")]})
     for name in ("mine", "operator"):
@@ -165,7 +174,16 @@ async def test_a_binding_may_bring_its_id_and_other_words(admin: Api) -> None:
     assert code(await admin("POST", "/role-bindings", taken)) == (409, "CONFLICT")
 
 
+async def test_a_role_is_bound_to_somebody_named_by_an_address(admin: Api) -> None:
+    for subject in ("ann@example.org", "ann+home"):
+        made = await admin.ok("POST", "/role-bindings", {"subject": subject, "role_ref": "operator"})
+        assert made["subject"] == subject
+    for wrong in ("ann@example.org\n", "a:b", ""):
+        sent = {"subject": wrong, "role_ref": "operator"}
+        assert code(await admin("POST", "/role-bindings", sent)) == (400, "BAD_REQUEST")
+
+
 async def test_a_binding_that_cannot_be(admin: Api) -> None:
     assert code(await admin("POST", "/role-bindings", {**BINDING, "role_ref": "nope"})) == (404, "NOT_FOUND")
-    for wrong in ({"subject": "a b"}, {"space": "a/b"}, {"role_ref": None}, {"subject": 5}):
+    for wrong in ({"subject": "a b"}, {"space": "a/b"}, {"space": ".."}, {"role_ref": None}, {"subject": 5}):
         assert code(await admin("POST", "/role-bindings", BINDING | wrong)) == (400, "BAD_REQUEST")
