@@ -267,8 +267,13 @@ def _account(provider: Provider, said: Claims) -> Account:
         raise Unauthenticated(f"{provider.display_name} gives no e-mail address: the scope `email` is needed for it")
     verified = {"true": True, "false": False}.get(str(said.get("email_verified")).lower())  # some send it as text
     names = (said.get("name"), said.get("preferred_username"))
-    display = next((name.strip()[:200] for name in names if isinstance(name, str) and name.strip()), "")
+    display = next((_one_line(name)[:200] for name in names if isinstance(name, str) and _one_line(name)), "")
     return Account(said["sub"], email, verified, display, tuple(_roles(said, provider.role_claim)))
+
+
+def _one_line(name: str) -> str:
+    """Without what is not printable: nobody is kept out by how a provider spells them."""
+    return "".join(letter if letter.isprintable() else " " for letter in name).strip()
 
 
 def _roles(said: Claims, claim: str | None) -> list[str]:

@@ -111,6 +111,7 @@ def issue(
     principal = principals.get(principal_id)
     if not name.strip() or len(name) > 100:
         raise Invalid("name: 1 to 100 characters")
+    principals.check_lines(name=name)
     if expires_at and expires_at <= now():
         raise Invalid("expires: this time is over")
     _check_scopes(scopes or ())

@@ -258,6 +258,7 @@ def add_passkey(principal_id: str, new: NewPasskey) -> list[Sensitive]:
     name = new.name.strip() or "passkey"
     if len(name) > 100:
         raise Invalid("name: at most 100 characters")
+    principals.check_lines(name=name)
     if len(passkeys(principal_id)) >= MOST_PASSKEYS:
         raise Conflict(f"nobody needs more than {MOST_PASSKEYS} passkeys: remove one first")
     try:

@@ -85,6 +85,7 @@ def add(new: NewPrincipal) -> Principal:
         raise Invalid("name: letters, digits and . _ @ + - only, at most 255")
     if new.kind not in KINDS:
         raise Invalid(f"kind: {new.kind} is none of {', '.join(KINDS)}")
+    check_lines(email=new.email, display_name=new.display_name, description=new.description)
     values = dataclasses.asdict(new) | {"email": _checked_email(new.email)}
     try:
         row = Principal.create(**values, password_set_at=now() if new.password_hash else None)
@@ -92,6 +93,13 @@ def add(new: NewPrincipal) -> Principal:
         raise Conflict(f"there is a {by_name(new.name).kind} named {new.name!r} already") from None
     emit(PrincipalAdded(row.id, row.name, after=shown(row)))
     return row
+
+
+def check_lines(**given: Any) -> None:
+    """Texts that lists, logs and terminals show as they are. Raises Invalid for what is not one printable line."""
+    for field, text in given.items():
+        if isinstance(text, str) and not text.isprintable():
+            raise Invalid(f"{field}: one line of printable characters only")
 
 
 def _checked_email(email: str, of: str | None = None) -> str:
@@ -179,6 +187,7 @@ def change(id: str, vouched: bool = True, **changes: Any) -> Principal:
     `vouched`: somebody other than its holder says that the new address is theirs.
     """
     row = get(id)
+    check_lines(**changes)
     if "email" in changes:
         changes["email"] = _checked_email(changes["email"], of=id)
         changes["email_vouched"] = vouched or (changes["email"] == row.email and row.email_vouched)

@@ -120,9 +120,12 @@ async def change() -> Any:
     """Set the name that is shown. The e-mail address tells people apart, so an administrator sets it."""
     who, form = await me(), await _form()
     shown = form.get("display_name", "").strip()
-    if len(shown) > 200:
-        return await _page(Invalid("display name: at most 200 characters"))
-    await roci.write(principals.change, who.id, display_name=shown)
+    try:
+        if len(shown) > 200:
+            raise Invalid("display name: at most 200 characters")
+        await roci.write(principals.change, who.id, display_name=shown)
+    except Invalid as error:
+        return await _page(error)
     return _back()
 
 

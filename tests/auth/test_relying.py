@@ -57,6 +57,11 @@ async def test_an_honest_one_is_believed(us: Relying, liar: Liar):
     }  # fmt: skip
 
 
+async def test_a_name_is_made_one_printable_line(us: Relying, liar: Liar):
+    liar.claims = {"name": "\x00 \u202e", "preferred_username": "Ann\x1b\u3000Example\n"}
+    assert (await account(us, liar)).display_name == "Ann  Example"
+
+
 @pytest.mark.parametrize(
     ("claims", "says"),
     [

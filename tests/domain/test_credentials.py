@@ -65,7 +65,7 @@ def test_two_valid_tokens_of_one_name_are_a_conflict_until_one_is_revoked(ann: P
     assert len(credentials.tokens(ann.id)) == 2
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 101])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "lap\x00top", "lap\ntop", "\x1b[2Jlaptop", "lap\u202etop"])
 def test_a_token_has_a_name(ann: Principal, name: str):
     with pytest.raises(Invalid, match=r"^name: "):
         credentials.issue(ann.id, name)

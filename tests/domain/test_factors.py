@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 from collections.abc import Iterator
@@ -144,6 +145,13 @@ def test_the_second_factor_makes_no_recovery_codes_and_the_last_one_takes_them(a
     assert not factors.held(ann.id).any and RecoveryCode.select().count() == 0
     with pytest.raises(NotFound):
         factors.remove_totp(ann.id)
+
+
+def test_the_name_of_a_passkey_is_one_printable_line(ann: Principal):
+    for name in ("lap\x00top", "lap\ntop", "\x1b[2Jlaptop", "x" * 101):
+        with pytest.raises(Invalid, match=r"^name: "):
+            factors.add_passkey(ann.id, dataclasses.replace(KEY, name=name))
+    assert not factors.passkeys(ann.id)
 
 
 def test_a_passkey_has_one_owner_who_alone_removes_it(ann: Principal):

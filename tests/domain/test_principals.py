@@ -56,6 +56,22 @@ def test_a_kind_is_one_of_those_there_are():
         principals.add(NewPrincipal("casper", kind="ghost"))
 
 
+@pytest.mark.parametrize("wrong", ["a\x00b@x.org", "a\x1b[2Jb@x.org", "a\u202eb@x.org", "a@x\x7f.org"])
+@pytest.mark.parametrize("field", ["email", "display_name", "description"])
+def test_what_is_shown_of_somebody_is_one_printable_line(field: str, wrong: str):
+    with pytest.raises(Invalid, match=f"^{field}: "):
+        principals.add(NewPrincipal("eve", **{field: wrong}))
+    ann = person("ann")
+    with pytest.raises(Invalid, match=f"^{field}: "):
+        principals.change(ann.id, **{field: wrong})
+    assert principals.find("eve") is None and principals.get(ann.id).updated_at == ann.updated_at
+
+
+def test_a_description_has_no_second_line():
+    with pytest.raises(Invalid, match=r"^description: one line"):
+        principals.add(NewPrincipal("ci", kind="service", description="builds\nbob  administrator"))
+
+
 def demote(id: str) -> None:
     for binding in roles.bindings(principals.get(id).name):
         access.unbind(binding.id)

@@ -65,6 +65,7 @@ async def test_the_name_to_show_is_changed_and_markup_in_it_stays_text(
     assert (await roci.read(principals.get, ann.id)).display_name == "<b>Ann</b>"
     assert "<b>Ann</b>" not in await text(await browser.get("/account"))
     assert "at most 200" in await text(await send(browser, "/account", display_name="x" * 201))
+    assert "one line of printable" in await text(await send(browser, "/account", display_name="Ann\x1b[2J"))
 
 
 async def test_a_new_password_takes_the_old_one_and_ends_other_stays(

@@ -32,8 +32,10 @@ def _in_utc(moment: datetime.datetime) -> datetime.datetime:
 When = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_utc)]
 Name = Annotated[str, Field(json_schema_extra={"pattern": f"^{principals.NAME.pattern}$"})]
 RoleName = Annotated[str, Field(json_schema_extra={"pattern": f"^{roles.NAME.pattern}$"})]
-Line = Annotated[str, Field(max_length=200)]
+PRINTABLE = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}  # about what principals.check_lines lets pass
+Line = Annotated[str, Field(max_length=200, json_schema_extra=PRINTABLE)]
 Text = Annotated[str, Field(max_length=10_000)]
+Described = Annotated[Text, Field(json_schema_extra=PRINTABLE)]
 Scopes = Annotated[
     list[Annotated[str, Field(pattern=f"^{credentials.SCOPE.pattern}$")]], Field(min_length=1, max_length=100)
 ]
@@ -47,14 +49,14 @@ class NewUser(Body):
     kind: Literal["person", "service"] = "person"
     email: Email = ""
     display_name: Line = ""
-    description: Text | None = None
+    description: Described | None = None
     password: Password | None = None
 
 
 class UserChanges(Body):
     email: Email | None = None
     display_name: Line | None = None
-    description: Text | None = None
+    description: Described | None = None
 
 
 class OwnChanges(Body):
@@ -68,7 +70,7 @@ class NewPassword(Body):
 
 
 class NewToken(Body):
-    name: str = Field(min_length=1, max_length=100)
+    name: str = Field(min_length=1, max_length=100, json_schema_extra=PRINTABLE)
     scopes: Scopes | None = None
     expires_at: When | None = None
     user: str | None = Field(None, max_length=255)
