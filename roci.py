@@ -97,6 +97,10 @@ class Conflict(RociError):
     status, code = 409, "conflict"
 
 
+class Protected(Conflict):
+    """Refused whoever asks, since ROCI could not be administered afterwards. Recorded, as Forbidden is."""
+
+
 class TooLarge(RociError):
     status, code = 413, "too_large"
 
@@ -427,7 +431,7 @@ class Hooks(Protocol):
 
     @hookspec
     def on_refusal(self, roci: Roci, error: RociError) -> Awaitable[None] | None:
-        """This request is about to be answered with Unauthenticated, Forbidden or TooMany; the answer waits for you."""
+        """Unauthenticated, Forbidden, Protected or TooMany is about to be answered; the answer waits for you."""
 
     @hookspec
     def on_event(self, roci: Roci, event: Event) -> Awaitable[None] | None:

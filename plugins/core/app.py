@@ -18,6 +18,7 @@ from roci import (
     Forbidden,
     Malformed,
     NotFound,
+    Protected,
     Roci,
     RociError,
     StartupError,
@@ -239,7 +240,7 @@ def _is_open(error: HTTPException) -> bool:
 
 async def refused(roci: Roci, error: RociError) -> None:
     """Tell the plugins of a refusal before it is answered, once. For views that answer their errors themselves, too."""
-    if not isinstance(error, Unauthenticated | Forbidden | TooMany) or "refused" in g:
+    if not isinstance(error, Unauthenticated | Forbidden | Protected | TooMany) or "refused" in g:
         return
     g.refused = True
     for waiting in reversed(roci.hook.on_refusal(roci=roci, error=error)):

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import peewee
 
-from roci import Conflict, Event, Invalid, Migration, NotFound, Sensitive, emit, hookimpl, now
+from roci import Conflict, Event, Invalid, Migration, NotFound, Protected, Sensitive, emit, hookimpl, now
 
 from . import roles
 from .model import Model, Utc
@@ -166,12 +166,12 @@ def way_in(ids: Callable[[], Collection[str]]) -> Callable[[], Collection[str]]:
 
 @contextlib.contextmanager
 def keeping_an_administrator(name: str, instead: str) -> Iterator[None]:
-    """Somebody must stay who may do everything, and who can sign in. Raises Conflict for a change that ends it."""
+    """Somebody must stay who may do everything, and who can sign in. Raises Protected for a change that ends it."""
     enabled, able = _who_administers()
     yield
     still_enabled, still_able = _who_administers()
     if (enabled and not still_enabled) or (able and not still_able):
-        raise Conflict(f"{name} is the last enabled administrator who can sign in and cannot be {instead}")
+        raise Protected(f"{name} is the last enabled administrator who can sign in and cannot be {instead}")
 
 
 def _who_administers() -> tuple[set[str], set[str]]:

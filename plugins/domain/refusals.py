@@ -69,7 +69,7 @@ class Refusals:
 
     def is_urgent(self, attempt: Attempt, at: float) -> bool:
         """Whether this one is to be written before it is answered, rather than noted."""
-        if not attempt.is_known or attempt.event.status != 403:
+        if not attempt.is_known or attempt.event.status not in (403, 409):
             return False
         if at >= self._window:
             self._at_once.clear()
@@ -78,7 +78,7 @@ class Refusals:
         return self._at_once[attempt.actor.id] <= AT_ONCE
 
     def note(self, attempt: Attempt, at: float) -> None:
-        """Count an attempt, to be written with the next ones."""
+        """Count an attempt, or as many as it stands for, to be written with the next ones."""
         address, who = attempt.actor.address, attempt.actor.name if attempt.is_known else attempt.event.tried[:100]
         key: Key = (address, attempt.code, who)
         if key not in self._kept and len(self._kept) >= MOST:
@@ -86,7 +86,7 @@ class Refusals:
             key = (address, "", "")
             if key not in self._kept and len(self._kept) >= 2 * MOST:
                 attempt, key = _of_many(attempt, ""), ("", "", "")
-        self._kept.setdefault(key, _Kept(attempt, at)).count += 1
+        self._kept.setdefault(key, _Kept(attempt, at)).count += attempt.event.count
 
     def take(self, at: float, everything: bool = False) -> list[Attempt]:
         """What is due to be written, counted. Of a kind that was written lately, only once its time has come."""
@@ -104,7 +104,9 @@ class Refusals:
 def _of_many(attempt: Attempt, address: str) -> Attempt:
     """One that stands for all that are too many to be told apart."""
     reason = "too many attempts to tell them apart"
-    event = AttemptRefused("", "", attempt.event.method, attempt.event.path, reason, attempt.event.status)
+    event = AttemptRefused(
+        "", "", attempt.event.method, attempt.event.path, reason, attempt.event.status, count=attempt.event.count
+    )
     return Attempt(nobody(address), "", event)
 
 

@@ -18,7 +18,7 @@ async def note(roci: Roci, attempt: Attempt) -> None:
     """Write an attempt down, now or soon."""
     kept, at = roci.part(Refusals), asyncio.get_running_loop().time()
     if kept.is_urgent(attempt, at):
-        await roci.write(refusals.record, [attempt])
+        await _write(roci, [attempt])
     else:
         kept.note(attempt, at)
 
@@ -26,7 +26,17 @@ async def note(roci: Roci, attempt: Attempt) -> None:
 async def flush(roci: Roci, everything: bool = False) -> None:
     """Write what was collected."""
     if taken := roci.part(Refusals).take(asyncio.get_running_loop().time(), everything):
-        await roci.write(refusals.record, taken)
+        await _write(roci, taken)
+
+
+async def _write(roci: Roci, attempts: list[Attempt]) -> None:
+    """What cannot be written now is kept for later."""
+    try:
+        await roci.write(refusals.record, attempts)
+    except Exception:
+        for attempt in attempts:
+            roci.part(Refusals).note(attempt, asyncio.get_running_loop().time())
+        raise
 
 
 @hookimpl

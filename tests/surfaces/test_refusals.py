@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import Any
 
 import pytest
@@ -111,3 +112,37 @@ async def test_a_refusal_that_cannot_be_written_is_answered_all_the_same(
     ).status_code == 403
     assert "answered all the same" in caplog.text
     await roci.store.alter(lambda: roci.store.db.create_tables([events.RecordedHead]))
+
+
+async def test_counts_that_could_not_be_written_are_written_later(roci: Roci) -> None:
+    for _ in range(3):
+        await refusals.note(roci, _attempt_of_nobody())
+    await roci.store.alter(lambda: roci.store.db.execute_sql("drop table recorded_head"))
+    with pytest.raises(sqlite3.OperationalError):
+        await refusals.flush(roci, everything=True)
+    await refusals.note(roci, _attempt_of_nobody())
+    await roci.store.alter(lambda: roci.store.db.create_tables([events.RecordedHead]))
+    assert sum(row.data["count"] for row in await refused(roci)) == 4
+
+
+async def test_an_urgent_refusal_that_could_not_be_written_is_written_later(roci: Roci, bob: Any) -> None:
+    await roci.store.alter(lambda: roci.store.db.execute_sql("drop table recorded_head"))
+    await bob.delete("/api/v1/policies/00000000-0000-4000-8000-000000000000", headers=bob.headers)
+    await roci.store.alter(lambda: roci.store.db.create_tables([events.RecordedHead]))
+    (row,) = await refused(roci)
+    assert (row.actor_name, row.subject_id, row.data["count"]) == ("bob", "policies.write", 1)
+
+
+async def test_what_it_was_about_is_kept_in_short(roci: Roci, bob: Any) -> None:
+    await bob.delete(f"/api/v0/spaces/{'x' * 5000}", headers=bob.headers)
+    (row,) = await refused(roci)
+    assert row.data["status"] == 403 and row.data["resource"] == "space/" + "x" * 294
+
+
+async def test_a_change_that_would_leave_no_administrator_is_noted(roci: Roci, client: Client) -> None:
+    admin = (await (await client.get("/api/v1/me")).get_json())["id"]
+    response = await client.post(f"/api/v1/users/{admin}/disable")
+    assert response.status_code == 409
+    (row,), _ = await roci.read(events.list_, 10, 0, "AttemptRefused")
+    assert (row.actor_name, row.subject_id, row.data["status"]) == ("admin", "principals.update", 409)
+    assert (row.data["path"], row.outcome) == ("/api/v1/users/<id>/disable", "refused") and row.address
