@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import dataclasses
+import datetime
 import hashlib
 import hmac
 import secrets
@@ -65,6 +66,7 @@ class Handover:
     principal_id: str
     via: str
     target: str = "/"
+    password_set_at: datetime.datetime | None = None  # as it was then: see `principals.still`
 
 
 class Once(Generic[T]):

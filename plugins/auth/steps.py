@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import datetime
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
-from roci import Roci, Sensitive, hookimpl
+from roci import Event, Roci, Sensitive, hookimpl
 
 from ..domain.credentials import digest
+from ..domain.factors import FactorsRemoved
+from ..domain.principals import PasswordChanged, PrincipalDisabled, PrincipalRemoved
 
 T = TypeVar("T")
 LASTS = 300.0  # seconds
@@ -34,6 +37,7 @@ class Step:
     via: str = "password"  # how they proved it
     totp: Sensitive | None = None
     tries: int = TRIES
+    password_set_at: datetime.datetime | None = None  # as it was when they proved it: see `principals.still`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +82,11 @@ class Waiting(Generic[T]):
 class Steps(Waiting[Step]):
     """Sign-ins that wait for a second factor, and factors that wait for their first code."""
 
+    def drop(self, principal_id: str) -> None:
+        """All of somebody's: what they rest on is no more."""
+        for key in [key for key, (_, _, step) in self._kept.items() if step.principal_id == principal_id]:
+            del self._kept[key]
+
 
 class Challenges(Waiting[Challenge]):
     """Passkey ceremonies."""
@@ -89,3 +98,9 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
     roci.provide(Steps())
     roci.provide(Challenges())
     yield
+
+
+@hookimpl
+def on_event(roci: Roci, event: Event) -> None:
+    if isinstance(event, PasswordChanged | PrincipalDisabled | PrincipalRemoved | FactorsRemoved):
+        roci.part(Steps).drop(event.principal_id)

@@ -170,18 +170,22 @@ def revoke(id: str) -> None:
 
 
 def log_in(principal: Principal, via: str = "password") -> Sensitive:
-    """A new login, and the secret that its cookie carries. The caller has checked who it is."""
+    """A new login, and the secret that its cookie carries. The caller has checked who it is.
+
+    `principal` is as it was then: raises Unauthenticated if its password was changed since, or it was disabled.
+    """
     secret = Sensitive(secrets.token_urlsafe(32))
     _begin(principal, "cookie", LOGIN_LASTS, via, secret)
     return secret
 
 
 def open_login(principal: Principal, dialect: str, lasts: datetime.timedelta, via: str = "password") -> Login:
-    """A new login that signed tokens name by its id. The caller has checked who it is."""
+    """A new login that signed tokens name by its id. Raises as `log_in` does."""
     return _begin(principal, dialect, lasts, via, secrets.token_urlsafe(32))
 
 
 def _begin(principal: Principal, dialect: str, lasts: datetime.timedelta, via: str, secret: str) -> Login:
+    principals.still(principal.id, principal.password_set_at)
     _make_room(principal)
     moment = now()
     row = Login.create(

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import peewee
 
-from roci import Conflict, Event, Invalid, Migration, NotFound, Protected, Sensitive, emit, hookimpl, now
+from roci import (
+    Conflict,
+    Event,
+    Invalid,
+    Migration,
+    NotFound,
+    Protected,
+    Sensitive,
+    Unauthenticated,
+    emit,
+    hookimpl,
+    now,
+)
 
 from . import roles
 from .model import Model, Utc
@@ -211,6 +224,17 @@ def set_administrators(names: Collection[str]) -> None:
     with keeping_an_administrator(", ".join(demoted), "demoted"):
         for row in changed:
             Principal.update(administrator=not row.administrator).where(Principal.id == row.id).execute()
+
+
+def still(id: str, password_set_at: datetime.datetime | None) -> Principal:
+    """Whoever proved a while ago, when their password was that old, that it is them.
+
+    Raises Unauthenticated if it was changed since, or if they were disabled or removed.
+    """
+    row: Principal | None = Principal.get_or_none(Principal.id == id)
+    if row is None or row.disabled or row.password_set_at != password_set_at:
+        raise Unauthenticated("your password was changed or your account disabled in between: sign in again")
+    return row
 
 
 def set_password(id: str, password_hash: Sensitive) -> None:

@@ -251,7 +251,7 @@ def admit(provider: Provider, account: Account) -> Principal:
 
 def _refreshed(person: Principal, account: Account) -> Principal:
     """Name and address as the provider has them now; an address that is somebody else's is not taken."""
-    changes = {"display_name": account.display_name} if account.display_name else {}
+    changes: dict[str, Any] = {"display_name": account.display_name} if account.display_name else {}
     email = account.email.strip().lower()
     if account.email_verified and (email == person.email or _holder(email) is None):
         changes["email"] = email

@@ -164,7 +164,7 @@ async def begin_totp() -> Any:
         person = await _prove(form.get("proof", ""))
     except RociError as error:
         return await _page(error)
-    waiting = Step(person.id, "/account", totp=factors.new_totp())
+    waiting = Step(person.id, "/account", totp=factors.new_totp(), password_set_at=person.password_set_at)
     response = redirect("/account/totp", 303)
     remember(response, STEP, roci.part(Steps).put(waiting, client_address()))
     return response

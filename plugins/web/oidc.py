@@ -50,9 +50,7 @@ async def arrived() -> Any:
     found = handovers.take(request.cookies.get(COOKIE, "")) if handovers is not None else None
     if found is None or not found.target.startswith("/"):
         raise Unauthenticated("this sign-in is over: begin again")
-    person = await roci.read(principals.get, found.principal_id)
-    if person.disabled:
-        raise Unauthenticated("this account is disabled")
+    person = await roci.read(principals.still, found.principal_id, found.password_set_at)
     target = local_path(found.target)
     response: Any
     try:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from quart import Blueprint, jsonify, make_response, redirect, render_template, request
 
-from roci import Forbidden, Invalid, RociError, Unauthenticated
+from roci import Forbidden, Invalid, RociError, Sensitive, Unauthenticated
 
 from ..auth import passkeys
 from ..auth.factors import Factors, SecondFactorRequired
@@ -15,6 +15,7 @@ from ..auth.passwords import Passwords
 from ..auth.steps import Step, Steps
 from ..core.app import refused
 from ..domain import factors, keyring, principals
+from ..domain.keyring import Keyring
 from ..domain.principals import Principal
 from ..surfaces.http import check_origin, client_address, public, read_body, roci
 from .forms import CEREMONY, STEP, end_step, forget, local_path, remember, site, step, welcome
@@ -41,17 +42,15 @@ class Signed(BaseModel):
 def lead_on(required: SecondFactorRequired, target: str, via: str = "password") -> Any:
     """So far it was right: to the page that asks for the rest."""
     enrols = required.missing == "enrolment"
-    waiting = Step(required.principal.id, target, via, factors.new_totp() if enrols else None)
+    person, secret = required.principal, factors.new_totp() if enrols else None
+    waiting = Step(person.id, target, via, secret, password_set_at=person.password_set_at)
     response = redirect("/login/enrol" if enrols else "/login/second", 303)
     remember(response, STEP, roci.part(Steps).put(waiting, client_address()))
     return response
 
 
 async def _person(waiting: Step) -> Principal:
-    person = await roci.read(principals.get, waiting.principal_id)
-    if person.disabled:
-        raise Unauthenticated("this account is disabled")
-    return person
+    return await roci.read(principals.still, waiting.principal_id, waiting.password_set_at)
 
 
 # --- a code --------------------------------------------------------------------
@@ -109,7 +108,7 @@ async def _begin_again() -> Any:
 
 async def _arrived(waiting: Step) -> Any:
     person = await _person(waiting)
-    roci.part(Passwords).succeeded(person.name, client_address())
+    roci.part(Passwords).succeeded(person, client_address())
     response: Any = redirect(waiting.target, 303)
     await welcome(person, response, waiting.via)
     return response
@@ -152,13 +151,19 @@ async def enrol() -> Any:
     person = await _person(waiting)
     code = (await request.form).get("code", "")
     try:
-        codes = await roci.write(factors.add_totp, keyring.of(roci), person.id, waiting.totp, code)
+        codes = await roci.write(_enrol, keyring.of(roci), waiting, code)
     except Invalid as error:
         return await _enrol_page(waiting, error)
     response: Any = await make_response(await render_template("codes.html", codes=codes, next=waiting.target))
     response.headers["Cache-Control"] = "no-store"
     await welcome(person, response, waiting.via)
     return response
+
+
+def _enrol(ring: Keyring, waiting: Step, code: str) -> list[Sensitive]:
+    """Whoever has only the old password by now sets nothing up."""
+    person = principals.still(waiting.principal_id, waiting.password_set_at)
+    return factors.add_totp(ring, person.id, waiting.totp or "", code)
 
 
 # --- a passkey -----------------------------------------------------------------
@@ -190,6 +195,8 @@ async def passkey() -> Any:
     waiting = step() if is_second else None
     if is_second and (waiting is None or waiting.principal_id != person.id):
         raise Forbidden("that took too long: sign in again")
+    if waiting is not None:
+        person = await _person(waiting)
     target = waiting.target if waiting else local_path(given.next)
     response = jsonify(next=target)
     await welcome(person, response, waiting.via if waiting else "passkey")

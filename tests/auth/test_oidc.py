@@ -9,7 +9,7 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from roci import Invalid, Roci
+from roci import Invalid, Roci, Sensitive
 from roci_plugins.auth import oidc
 from roci_plugins.auth.oidc import Flows
 from roci_plugins.auth.relying import Relying
@@ -136,6 +136,18 @@ async def test_tokens_come_in_the_query_on_the_users_own_machine_only_and_when_a
     answer = await anonymous.get(idp.sign_in(url))
     assert answer.headers["Location"].startswith("http://localhost/cb?access_token=")
     await begun(anonymous, "?token_delivery=pigeon&redirect_uri=http://localhost/cb", 400)
+
+
+async def test_a_nonce_from_before_a_new_password_is_worth_nothing(
+    client: Client, anonymous: Client, idp: Idp, provider: dict[str, Any], roci: Roci
+):
+    await known(client, provider)
+    url = await begun(anonymous, "?token_delivery=nonce&redirect_uri=http://localhost/cb")
+    nonce = asked((await anonymous.get(idp.sign_in(url))).headers["Location"])["auth_nonce"]
+    person = await roci.read(principals.by_email, "ann@example.org")
+    assert person
+    await roci.write(credentials.set_password, person.id, Sensitive("a hash"))
+    assert (await anonymous.post("/api/v1/auth/nonce-exchange", json={"nonce": nonce})).status_code == 401
 
 
 async def test_a_nonce_is_swapped_for_tokens_once(

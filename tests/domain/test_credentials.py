@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from roci import Conflict, Invalid, NotFound, Sensitive, now, outbox
+from roci import Conflict, Invalid, NotFound, Sensitive, Unauthenticated, now, outbox
 from roci_plugins.core.store import Store
 from roci_plugins.domain import access, credentials, principals, roles
 from roci_plugins.domain.credentials import Login, LoginRevoked, SetupLink, Token
@@ -152,6 +152,15 @@ def test_a_new_password_ends_the_logins_from_before_and_no_token(ann: Principal)
     credentials.set_password(ann.id, HASH)
     assert credentials.verify_login(login) is None and credentials.verify_token(token)
     assert credentials.verify_login(credentials.log_in(principals.get(ann.id)))
+
+
+def test_a_password_that_was_changed_while_it_was_checked_opens_nothing(ann: Principal):
+    credentials.set_password(ann.id, Sensitive("another hash"))
+    with pytest.raises(Unauthenticated, match="in between"):
+        credentials.log_in(ann)
+    with pytest.raises(Unauthenticated, match="in between"):
+        credentials.open_login(ann, "rootcx", WEEK)
+    assert credentials.logins(ann.id) == []
 
 
 def test_a_disabled_principal_proves_nothing_and_signs_in_again_once_enabled(ann: Principal):

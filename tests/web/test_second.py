@@ -9,9 +9,12 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from roci import Roci, Settings
-from roci_plugins.domain import credentials, factors, principals
+from roci import Roci, Sensitive, Settings, Unauthenticated
+from roci_plugins.auth import passwords
+from roci_plugins.auth.steps import Step, Steps
+from roci_plugins.domain import credentials, factors, keyring, principals
 from roci_plugins.domain.principals import Principal
+from roci_plugins.web import second
 
 from ..auth.device import Device
 from .people import PASSWORD, SEED, code, give_codes, leads_to, make, send, sign_in, text
@@ -111,6 +114,31 @@ async def test_who_was_disabled_in_between_stays_out(roci: Roci, ann: Principal,
     await give_codes(roci, ann)
     await sign_in(anonymous)
     await roci.write(principals.disable, ann.id)
+    assert leads_to(await anonymous.post("/login/second", form={"code": code()})) == (303, "/login")
+    assert not await is_in(anonymous)
+
+
+async def test_a_step_that_waits_ends_with_the_password_it_rests_on(
+    roci: Roci, ann: Principal, anonymous: Client
+) -> None:
+    await give_codes(roci, ann)
+    for change in (
+        lambda: credentials.set_password(ann.id, passwords.hashed("another password")),
+        lambda: factors.reset(ann.id),
+    ):
+        await sign_in(anonymous)
+        await roci.write(change)
+        assert len(roci.part(Steps)) == 0
+        assert leads_to(await anonymous.post("/login/second", form={"code": code()})) == (303, "/login")
+
+
+async def test_a_step_from_before_a_change_on_the_command_line_is_refused_too(
+    roci: Roci, ann: Principal, anonymous: Client
+) -> None:
+    await give_codes(roci, ann)
+    old = Step(ann.id, password_set_at=ann.password_set_at)
+    await roci.write(credentials.set_password, ann.id, passwords.hashed("another password"))
+    anonymous.set_cookie("localhost", "roci_step", roci.part(Steps).put(old, "127.0.0.1"))
     assert (await anonymous.post("/login/second", form={"code": code()})).status_code == 401
     assert not await is_in(anonymous)
 
@@ -225,6 +253,18 @@ async def test_nobody_learns_the_secret_that_another_browser_sets_up(
     assert (await anonymous.post("/login/enrol", form={"code": code(0, secrets[0])})).status_code == 200
     late = await other.post("/login/enrol", form={"code": code(0, secrets[1])})
     assert late.status_code == 409 and not await is_in(other)
+
+
+@pytest.mark.usefixtures("required")
+async def test_who_knows_only_the_old_password_sets_nothing_up(roci: Roci, ann: Principal, anonymous: Client) -> None:
+    old = Step(ann.id, totp=Sensitive(SEED), password_set_at=ann.password_set_at)
+    await roci.write(credentials.set_password, ann.id, passwords.hashed("another password"))
+    anonymous.set_cookie("localhost", "roci_step", roci.part(Steps).put(old, "127.0.0.1"))
+    assert (await anonymous.get("/login/enrol")).status_code == 401
+    assert (await anonymous.post("/login/enrol", form={"code": code()})).status_code == 401
+    with pytest.raises(Unauthenticated, match="in between"):
+        await roci.write(second._enrol, keyring.of(roci), old, code())
+    assert not (await roci.read(factors.held, ann.id)).any and not await is_in(anonymous)
 
 
 @pytest.mark.usefixtures("required")

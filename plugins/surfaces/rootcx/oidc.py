@@ -87,7 +87,7 @@ async def callback() -> Any:
 async def _deliver(arrival: Arrival) -> Response:
     delivery, target, person = arrival.flow.delivery, arrival.flow.redirect_uri, arrival.person
     if delivery in ("cookie", "nonce"):  # what is missing is asked for where it is picked up
-        picked_up = Handover(person.id, arrival.via, target)
+        picked_up = Handover(person.id, arrival.via, target, person.password_set_at)
         nonce = roci.part(Handovers).put(picked_up, client_address())
         if delivery == "nonce":
             return _redirect(target, "?", auth_nonce=nonce)
@@ -137,8 +137,6 @@ async def exchange_nonce(given: shapes.Nonce) -> Any:
     found = roci.part(Handovers).take(given.nonce)
     if found is None or found.target.startswith("/"):
         raise Unauthenticated("this nonce is unknown, over or used")
-    person = await roci.read(principals.get, found.principal_id)
-    if person.disabled:
-        raise Unauthenticated("this nonce is unknown, over or used")
+    person = await roci.read(principals.still, found.principal_id, found.password_set_at)
     await require_factor(roci, person, given.otp)
     return both_tokens(person, await _login(person, found.via, LOGIN_LASTS))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from roci import Roci, Settings
-from roci_plugins.domain import access, events, principals
+from roci_plugins.domain import access, credentials, events, principals
 from roci_plugins.surfaces.chatops.auth import ChatopsSettings
 
 from .conftest import NOBODY, PASSWORD, Api, person, said, wrong
@@ -90,6 +90,21 @@ class TestOpen:
         assert (await nobody("POST", "/auth/register", NEW | {"email": "admin@example.org"}))[0] == 400
         await roci.write(access.bind, "ghost", "admin")
         assert said(await nobody("POST", "/auth/register", NEW | {"username": "ghost"}))[0] == 400
+
+
+class TestSecondFactor:
+    """Where everybody needs one."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        settings.sections = {"sign_in": {"second_factor": "required"}}
+        return settings
+
+    async def test_registering_says_where_to_set_one_up_and_signs_nobody_in(self, nobody: Api, roci: Roci) -> None:
+        status, text = said(await nobody("POST", "/auth/register", NEW))
+        assert status == 401 and "Your account is made" in text and "/login" in text
+        alice = await roci.read(principals.by_name, "alice")
+        assert alice.administrator and await roci.read(credentials.logins, alice.id) == []
 
 
 class TestClosed:
