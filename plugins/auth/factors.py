@@ -121,11 +121,9 @@ class Factors:
     async def prove_password(self, principal: Principal, password: str, address: str) -> None:
         """Raises Forbidden or TooMany. Wrong ones count as at the door."""
         try:
-            shown = await self._roci.part(Passwords).check(principal.name, password, address)
+            await self._roci.part(Passwords).check_again(principal, password, address)
         except Unauthenticated:
-            shown = None
-        if shown is None or shown.id != principal.id:  # a name can be somebody else's e-mail address
-            raise Forbidden("that is not what you sign in with: neither your password nor a code that counts")
+            raise Forbidden("that is not what you sign in with: neither your password nor a code that counts") from None
 
     async def removed(self, principal: Principal) -> None:
         """A factor of theirs is gone: where one is required and none is left, they sign in anew and set one up."""

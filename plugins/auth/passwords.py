@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -15,7 +15,7 @@ from roci import Invalid, Roci, Sensitive, TooMany, Unauthenticated, hookimpl
 
 from ..domain import principals
 from ..domain.principals import Principal
-from .throttle import Throttle, network
+from .throttle import MOST, Throttle, network
 
 # argon2id as OWASP has it for small machines: 19 MiB, two passes, one lane; about 30 ms.
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -61,6 +61,7 @@ class Passwords:
         self._throttle = Throttle()
         self._two = asyncio.Semaphore(2)
         self._waiting: Counter[str] = Counter()  # by place
+        self._meant: dict[str, str] = {}  # by what was typed: who it was, at the latest wrong attempt
 
     async def check(
         self,
@@ -75,20 +76,32 @@ class Passwords:
         `forgive` starts the count of wrong attempts over; without it the caller says `succeeded` or `failed` once a
         second factor was checked too.
         """
-        self._refuse_hasty(name, address)
-        async with self._turn(address):
-            self._refuse_hasty(name, address)  # others may have failed while this one waited
-            row = await self._match(name, password, kinds)
-            if row is None:
-                self.failed(name, address)
-                raise WrongPassword(name)
+        row = await self._prove(lambda: _named(name, kinds), name, password, address)
         if forgive:
-            self.succeeded(name, address)
+            self.succeeded(row, address)
         return row
 
-    async def _match(self, name: str, password: str, kinds: Collection[str]) -> Principal | None:
+    async def check_again(self, principal: Principal, password: str, address: str) -> None:
+        """That this is the password of somebody signed in, and nobody else's. Raises Unauthenticated or TooMany."""
+        await self._prove(lambda: [principals.get(principal.id)], principal.name, password, address)
+        self.succeeded(principal, address)
+
+    async def _prove(self, find: Callable[[], list[Principal]], name: str, password: str, address: str) -> Principal:
+        """Wrong attempts count against all who can be meant, as one, so that nobody forgives another's."""
+        if typed := self._meant.get(name[:200]):
+            self._refuse_hasty(typed, address)  # without asking the database
+        whose = " ".join(sorted(row.id for row in await self._roci.read(find))) or name
+        self._refuse_hasty(whose, address)
+        async with self._turn(address):
+            self._refuse_hasty(whose, address)  # others may have failed while this one waited
+            row = await self._match(await self._roci.read(find), password)
+            if row is None:
+                self._note_wrong(name, whose, address)
+                raise WrongPassword(name)
+        return row
+
+    async def _match(self, found: Sequence[Principal], password: str) -> Principal | None:
         """One name can be somebody's own and somebody else's e-mail address: the password says whose."""
-        found = await self._roci.read(_named, name, kinds)
         for row in found:
             if await asyncio.to_thread(holds, row.password_hash, password[: LONGEST + 1]):
                 return row
@@ -96,16 +109,22 @@ class Passwords:
             await asyncio.to_thread(holds, None, password[: LONGEST + 1])
         return None
 
-    def _refuse_hasty(self, name: str, address: str) -> None:
-        if (seconds := self._throttle.wait(name, address, asyncio.get_running_loop().time())) > 0:
+    def _refuse_hasty(self, whose: str, address: str) -> None:
+        if (seconds := self._throttle.wait(whose, address, asyncio.get_running_loop().time())) > 0:
             raise TooMany(f"too many failed attempts: wait {math.ceil(seconds)} s", retry_after=math.ceil(seconds))
 
-    def failed(self, name: str, address: str) -> None:
-        """Count a wrong attempt: a second factor that was none."""
-        self._throttle.failed(name, address, asyncio.get_running_loop().time())
+    def _note_wrong(self, name: str, whose: str, address: str) -> None:
+        if len(self._meant) >= MOST:
+            self._meant.clear()
+        self._meant[name[:200]] = whose[:200]
+        self._throttle.failed(whose, address, asyncio.get_running_loop().time())
 
-    def succeeded(self, name: str, address: str) -> None:
-        self._throttle.succeeded(name, address)
+    def failed(self, principal: Principal, address: str) -> None:
+        """Count a wrong attempt: a second factor that was none."""
+        self._throttle.failed(principal.id, address, asyncio.get_running_loop().time())
+
+    def succeeded(self, principal: Principal, address: str) -> None:
+        self._throttle.succeeded(principal.id, address)
 
     async def make(self, password: str, shortest: int = SHORTEST) -> Sensitive:
         """The hash of a new password. Raises Invalid. A dialect may ask for less than our own pages do."""

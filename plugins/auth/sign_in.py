@@ -43,7 +43,7 @@ async def with_password(
         await require_factor(roci, person, otp)
     except Unauthenticated:
         if otp:
-            passwords.failed(name_or_email, address)
+            passwords.failed(person, address)
         raise
-    passwords.succeeded(name_or_email, address)
+    passwords.succeeded(person, address)
     return person

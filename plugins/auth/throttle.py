@@ -1,4 +1,7 @@
-"""How long whoever guesses passwords has to wait. No clock of its own and no hashing: times are given, in seconds."""
+"""How long whoever guesses passwords has to wait. No clock of its own and no hashing: times are given, in seconds.
+
+A user is named by the id of who is meant, or, where that is nobody, by what was typed.
+"""
 
 from __future__ import annotations
 

@@ -52,10 +52,45 @@ async def test_a_person_is_known_by_name_or_address_in_any_case(roci: Roci):
 
 @pytest.mark.usefixtures("ann")
 async def test_a_name_that_is_anothers_address_shuts_nobody_out(roci: Roci):
-    kept = await roci.part(Passwords).make("another horse")
-    await roci.write(principals.add, NewPrincipal("ann@lan.example", password_hash=kept))
+    await namesake(roci)
     assert (await with_password(roci, "ann@lan.example", "correct horse", "192.0.2.1")).name == "ann"
-    assert (await with_password(roci, "ann@lan.example", "another horse", "192.0.2.1")).name == "ann@lan.example"
+    assert (await with_password(roci, "ann@lan.example", "another horse", "192.0.2.1")).display_name == "eve"
+
+
+async def namesake(roci: Roci) -> None:
+    """Somebody whose name is ann's e-mail address: nobody can be made so any more."""
+    kept = await roci.part(Passwords).make("another horse")
+    eve = await roci.write(principals.add, NewPrincipal("eve", password_hash=kept))
+    renamed = Principal.update(name="ann@lan.example", display_name="eve").where(Principal.id == eve.id)
+    await roci.write(renamed.execute)
+
+
+async def test_nobody_forgives_wrong_attempts_at_somebody_else(roci: Roci, ann: Principal):
+    await namesake(roci)
+    for number in range(10):
+        with pytest.raises(Unauthenticated):
+            await with_password(roci, "ann@lan.example", f"guess {number}", "192.0.2.1")
+        if number == 8:
+            await with_password(roci, "ann@lan.example", "another horse", "192.0.2.1")
+    with pytest.raises(TooMany):
+        await with_password(roci, "ann@lan.example", "correct horse", "192.0.2.1")
+
+
+async def test_by_name_and_by_address_guesses_at_one_person_are_counted_together(roci: Roci, ann: Principal):
+    for number in range(10):
+        with pytest.raises(Unauthenticated):
+            await with_password(roci, ("ann", "ann@lan.example")[number % 2], "wrong", "192.0.2.1")
+    with pytest.raises(TooMany):
+        await roci.part(Passwords).check_again(ann, "correct horse", "192.0.2.1")
+
+
+async def test_who_is_signed_in_proves_it_with_their_own_password_only(roci: Roci, ann: Principal):
+    await namesake(roci)
+    passwords = roci.part(Passwords)
+    await passwords.check_again(ann, "correct horse", "192.0.2.1")
+    eve = await roci.read(principals.by_name, "ann@lan.example")
+    with pytest.raises(Unauthenticated):
+        await passwords.check_again(eve, "correct horse", "192.0.2.1")
 
 
 async def test_only_the_kinds_that_are_asked_for_sign_in(roci: Roci):
