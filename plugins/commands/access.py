@@ -8,7 +8,7 @@ import click
 
 from roci import Settings, config_option, hookimpl
 
-from .people import transaction
+from .people import say, transaction
 
 if TYPE_CHECKING:
     from ..domain.access import Source
@@ -44,7 +44,7 @@ def list_roles(settings: Settings) -> None:
         for row in sorted(roles.all_(), key=lambda row: row.name):
             words = [f"{bound.count(row.name)} bound", *(["built in"] if row.built_in else [])]
             words += [f"inherits {', '.join(row.inherits)}"] if row.inherits else []
-            click.echo(f"{row.name:24} {'; '.join(words):32} {row.description or ''}".rstrip())
+            say(f"{row.name:24} {'; '.join(words):32} {row.description or ''}".rstrip())
 
 
 @role.command("show")
@@ -57,13 +57,13 @@ def show_role(settings: Settings, name: str) -> None:
     with transaction(settings):
         access.seed()
         row = roles.get(name)
-        click.echo(f"{row.name}: {row.description or 'no description'}")
+        say(f"{row.name}: {row.description or 'no description'}")
         for rule in access.effective_rules([name]):
             inherited = "" if rule in row.grants else "  (inherited)"
-            click.echo(f"  may {rule.action} on {rule.resource}{inherited}")
+            say(f"  may {rule.action} on {rule.resource}{inherited}")
         for binding in reversed(roles.bindings()):
             if binding.role == name:
-                click.echo(f"  bound to {binding.subject} {_where(binding)}")
+                say(f"  bound to {binding.subject} {_where(binding)}")
 
 
 @role.command("grant")
@@ -129,10 +129,10 @@ def explain(context: click.Context, settings: Settings, name: str, action: str, 
 
     with transaction(settings):
         found = access.explain(principals.by_name(name), action, resource)
-        click.echo(f"{'yes' if found.allowed else 'no'}: {found.why}")
+        say(f"{'yes' if found.allowed else 'no'}: {found.why}")
         for heading, sources in (("allowed by", found.because), ("not enough", found.nearly)):
             for source in sources:
-                click.echo(f"  {heading}: {_origin(source)}")
+                say(f"  {heading}: {_origin(source)}")
     context.exit(0 if found.allowed else 3)
 
 

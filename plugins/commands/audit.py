@@ -12,6 +12,8 @@ import click
 
 from roci import NotFound, Settings, config_option, core, hookimpl
 
+from .people import say
+
 if TYPE_CHECKING:
     from roci import Roci
 
@@ -119,12 +121,7 @@ def _show(rows: Sequence[Recorded], as_json: bool) -> None:
         who = f"{row.actor_name}{f' ({row.address})' if row.address else ''}"
         words = " ".join(f"{name}={value}" for name, value in row.data.items() if value not in (None, "", [], {}))
         ended = "" if row.outcome == "done" else f" {row.outcome}"
-        click.echo(f"{row.seq:>6}  {row.at:%Y-%m-%d %H:%M:%S}  {who:24} {row.name}{ended}  {_printable(words)}")
-
-
-def _printable(text: str) -> str:
-    """Names come from outside: they do not get to move the cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+        say(f"{row.seq:>6}  {row.at:%Y-%m-%d %H:%M:%S}  {who:24} {row.name}{ended}  {words}")
 
 
 @hookimpl

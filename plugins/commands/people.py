@@ -38,6 +38,16 @@ def transaction(settings: Settings) -> Iterator[None]:
         roci.store.close()
 
 
+def printable(text: str) -> str:
+    """Names and descriptions come from outside: they do not get to move the cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def say(line: str) -> None:
+    """Print one line, whatever is in it."""
+    click.echo(printable(line))
+
+
 def _ask_password() -> Any:
     """From the terminal, twice; or the first line of standard input. Never from the command line, which others see."""
     from ..auth import passwords
@@ -91,7 +101,7 @@ def list_users(settings: Settings) -> None:
                 *(["administrator"] if row.administrator else []),
                 *(["disabled"] if row.disabled else []),
             ]
-            click.echo(f"{row.name:30} {', '.join(words)}")
+            say(f"{row.name:30} {', '.join(words)}")
 
 
 @user.command("password")
@@ -118,6 +128,18 @@ def disable_user(settings: Settings, name: str, undo: bool) -> None:
     with transaction(settings):
         (principals.enable if undo else principals.disable)(principals.by_name(name).id)
     click.echo(f"{name} is {'enabled' if undo else 'disabled'}", err=True)
+
+
+@user.command("enable")
+@click.argument("name")
+@config_option
+def enable_user(settings: Settings, name: str) -> None:
+    """Let somebody in again who was kept out."""
+    from ..domain import principals
+
+    with transaction(settings):
+        principals.enable(principals.by_name(name).id)
+    click.echo(f"{name} is enabled", err=True)
 
 
 @user.command("reset-factors")
@@ -191,7 +213,7 @@ def list_tokens(settings: Settings) -> None:
             )
             used = row.last_used_at.date().isoformat() if row.last_used_at else "never"
             scopes = " ".join(row.scopes) if row.scopes is not None else "all rights"
-            click.echo(f"{row.id}  {row.name:24} {row.principal.name:24} {state:8} last used {used}  {scopes}")
+            say(f"{row.id}  {row.name:24} {row.principal.name:24} {state:8} last used {used}  {scopes}")
 
 
 @token.command("revoke")

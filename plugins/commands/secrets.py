@@ -11,6 +11,8 @@ import click
 
 from roci import Actor, Invalid, NotFound, Roci, Sensitive, Settings, config_option, core, current_actor, hookimpl
 
+from .people import printable
+
 if TYPE_CHECKING:
     from ..domain.keyring import Keyring
 
@@ -86,9 +88,8 @@ def list_secrets(settings: Settings, scope: str | None) -> None:
         names = {f"application/{row.id}": f"application/{row.name}" for row in applications.all_()}
         for row in secrets.list_(_scope(scope) if scope else None):
             if not secrets.is_internal(row.scope):
-                click.echo(
-                    f"{names.get(row.scope, row.scope)}\t{row.name}\t{row.updated_at:%Y-%m-%d}\t{row.description}"
-                )
+                cells = (names.get(row.scope, row.scope), row.name, f"{row.updated_at:%Y-%m-%d}", row.description)
+                click.echo("\t".join(map(printable, cells)))
 
 
 @secret.command("set")

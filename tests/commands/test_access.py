@@ -9,9 +9,12 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from roci import RociError
+from roci import RociError, Settings
+from roci_plugins.commands import people
 from roci_plugins.commands.access import access_group, role
 from roci_plugins.commands.people import user
+from roci_plugins.domain import access, roles
+from roci_plugins.domain.rules import Rule
 
 Run = Callable[..., Result]
 
@@ -51,6 +54,14 @@ def test_roles_are_listed_and_shown(run: Run, ann: str) -> None:
     shown = run(role, "show", "admin").stdout
     assert "may * on *" in shown and "bound to ann everywhere" in shown
     assert "no role named" in message(run(role, "show", "nothing"))
+
+
+def test_what_a_role_says_does_not_move_the_cursor(run: Run, ann: str, tmp_path: Path) -> None:
+    with people.transaction(Settings(data_dir=str(tmp_path))):
+        access.add_role(roles.NewRole("odd", [Rule("hosts.read")], description="one\x1b[2J\ntwo"))
+    for command, described in ((["list"], "one?[2J?two"), (["show", "odd"], "odd: one?[2J?two")):
+        lines = run(role, *command).stdout.splitlines()
+        assert all(map(str.isprintable, lines)) and any(described in line for line in lines)
 
 
 def test_a_role_is_granted_and_revoked(run: Run, ann: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,26 @@ def test_people_are_added_listed_disabled_and_removed(run) -> None:  # type: ign
     assert "bob" not in run(user, "list").stdout
     last = run(user, "remove", "ann")
     assert isinstance(last.exception, RociError) and "last" in last.exception.message
+
+
+def test_who_was_kept_out_is_let_in_again_by_enable_too(run) -> None:  # type: ignore[no-untyped-def]
+    run(user, "add", "ann", given="correct horse\n")
+    assert run(user, "disable", "ann").exit_code == 0 and "disabled" in run(user, "list").stdout
+    enabled = run(user, "enable", "ann")
+    assert enabled.exit_code == 0 and "ann is enabled" in enabled.stderr
+    assert "disabled" not in run(user, "list").stdout
+    assert isinstance(run(user, "enable", "nobody").exception, RociError)
+
+
+def test_lists_of_people_and_tokens_do_not_move_the_cursor(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run(token, "create", "laptop", "--scope", "hosts.*")
+    with contextlib.closing(sqlite3.connect(tmp_path / "roci.db")) as db:  # as from before such names were refused
+        db.execute("update token set name = ?", ("lap\x1b[2Jtop\n",))
+        db.execute("update principal set name = ?", ("ann\u202e\x00",))
+        db.commit()
+    tokens, people = run(token, "list").stdout, run(user, "list").stdout
+    assert "lap?[2Jtop?" in tokens and "ann??" in tokens and "ann??" in people
+    assert [line.isprintable() for line in (tokens + people).splitlines()] == [True, True]
 
 
 def test_second_factors_are_reset(run) -> None:  # type: ignore[no-untyped-def]
