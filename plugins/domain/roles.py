@@ -97,7 +97,7 @@ class BindingRemoved(BindingEvent):
 def get(name: str) -> Role:
     row = Role.get_or_none(Role.name == name)
     if row is None:
-        raise NotFound(f"there is no role named {name!r}")
+        raise NotFound(f"there is no role named {name!r}", noun="role")
     return row
 
 
@@ -183,7 +183,7 @@ def lineage(names: Iterable[str], inherits: Mapping[str, Sequence[str]]) -> list
 def binding(id: str) -> Binding:
     row = Binding.get_or_none(Binding.id == id)
     if row is None:
-        raise NotFound("no such binding")
+        raise NotFound("no such binding", noun="binding")
     return row
 
 

@@ -125,7 +125,7 @@ def find(scope: str, name: str) -> Secret | None:
 def get(scope: str, name: str) -> Secret:
     """Raises NotFound."""
     if (found := find(scope, name)) is None:
-        raise NotFound(f"there is no secret {name!r} in {scope}")
+        raise NotFound(f"there is no secret {name!r} in {scope}", noun="secret")
     return found
 
 
@@ -193,7 +193,7 @@ def reveal(ring: Keyring, scope: str, name: str) -> Sensitive:
     """The value, for somebody who asked; recorded, so it takes a write. Raises NotFound."""
     found = value(ring, scope, name)
     if found is None:
-        raise NotFound(f"there is no secret {name!r} in {scope}")
+        raise NotFound(f"there is no secret {name!r} in {scope}", noun="secret")
     note_reading(scope, name)
     return found
 

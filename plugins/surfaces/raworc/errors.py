@@ -34,10 +34,18 @@ READS: tuple[tuple[type[RociError], str, int], ...] = (
     (RociError, "INTERNAL_ERROR", 500),
 )
 
+# What the reference says where there is none.
+MISSING = {"role": "Role not found", "binding": "Role binding not found", "secret": "Secret not found"}
+
 
 def answer(error: RociError) -> Answer:
     code, status = next((code, status) for kind, code, status in READS if isinstance(error, kind))
     if error.details.get("credential") == "jwt":
         code = "JWT_ERROR"
-    message = "Insufficient permissions" if "action" in error.details else error.message
-    return {"error": {"message": message, "code": code}}, status
+    return {"error": {"message": _text(error), "code": code}}, status
+
+
+def _text(error: RociError) -> str:
+    if "action" in error.details:
+        return "Insufficient permissions"
+    return MISSING.get(error.details.get("noun", ""), error.message)

@@ -157,6 +157,26 @@ async def test_names_do_not_leak_to_who_may_not(admin: Api, nobody: Api) -> None
         assert code(answer) == FORBIDDEN and answer[1]["error"]["message"] == "Insufficient permissions", path
 
 
+async def test_what_is_not_there_is_called_as_the_reference_calls_it(admin: Api) -> None:
+    for path, text in {
+        "/service-accounts/nope": "Service account not found",
+        "/roles/nope": "Role not found",
+        "/role-bindings/nope": "Role binding not found",
+        "/spaces/nope": "Space not found",
+        "/spaces/nope/secrets/A": "Space not found",
+        "/spaces/default/secrets/A": "Secret not found",
+    }.items():
+        for method in ("GET", "DELETE"):
+            status, body = await admin(method, path)
+            assert (status, body["error"]["message"]) == (404, text), path
+    for method, path, body in (
+        ("POST", "/role-bindings", {"subject": "x", "role_ref": "nope"}),
+        ("GET", "/spaces/default/secrets/A?show_values=true", None),
+    ):
+        status, answered = await admin(method, path, body)
+        assert status == 404 and answered["error"]["message"] in ("Role not found", "Secret not found"), path
+
+
 async def test_a_well_formed_body_is_judged_by_rights(admin: Api) -> None:
     user = await admin.account("u")
     bodies: dict[tuple[str, str], Any] = {
