@@ -21,6 +21,7 @@ from joserfc.errors import JoseError
 
 from roci import Invalid, Sensitive, Unauthenticated, Unavailable
 
+from ..domain.principals import EMAIL
 from ..domain.providers import Account, Provider, check_address
 
 log = logging.getLogger("roci.oidc")
@@ -265,6 +266,8 @@ def _account(provider: Provider, said: Claims) -> Account:
     email = said.get("email")
     if not isinstance(email, str) or not email.strip():
         raise Unauthenticated(f"{provider.display_name} gives no e-mail address: the scope `email` is needed for it")
+    if not EMAIL.fullmatch(email.strip().lower()) or not email.strip().isprintable():
+        raise Unauthenticated(f"{provider.display_name} gives as e-mail address what is none")
     verified = {"true": True, "false": False}.get(str(said.get("email_verified")).lower())  # some send it as text
     names = (said.get("name"), said.get("preferred_username"))
     display = next((_one_line(name)[:200] for name in names if isinstance(name, str) and _one_line(name)), "")

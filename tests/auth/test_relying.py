@@ -83,6 +83,9 @@ async def test_a_name_is_made_one_printable_line(us: Relying, liar: Liar):
         ({"sub": 7}, "who it is of"),
         ({"sub": "x" * 300}, "who it is of"),
         ({"email": ["a@b"]}, "no e-mail address"),
+        ({"email": "ann"}, "what is none"),
+        ({"email": "ann@\x00example.org"}, "what is none"),
+        ({"email": f"{'x' * 65}@example.org"}, "what is none"),
     ],
 )
 async def test_a_statement_that_is_not_for_us_just_now_is_refused(
