@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, WithJsonSchema
 from typing_extensions import TypedDict
 
 from roci import Actor
@@ -44,6 +44,14 @@ Email = Annotated[str, Field(max_length=255, json_schema_extra={"pattern": f"^({
 Password = Annotated[SecretStr, Field(strict=False, json_schema_extra={"minLength": SHORTEST, "maxLength": LONGEST})]
 
 
+def _fixed(value: Any) -> Any:
+    raise ValueError("cannot be changed")
+
+
+# Refused rather than ignored: who sends one believes that it took.
+Fixed = Annotated[Any, AfterValidator(_fixed), WithJsonSchema({"not": {}}), Field(default_factory=lambda: None)]
+
+
 class NewUser(Body):
     name: Name
     kind: Literal["person", "service"] = "person"
@@ -54,12 +62,14 @@ class NewUser(Body):
 
 
 class UserChanges(Body):
+    name: Fixed
     email: Email | None = None
     display_name: Line | None = None
     description: Described | None = None
 
 
 class OwnChanges(Body):
+    name: Fixed
     email: Email | None = None
     display_name: Line | None = None
 
@@ -89,6 +99,7 @@ class NewRole(Body):
 
 
 class RoleChanges(Body):
+    name: Fixed
     description: Text | None = None
     rules: list[RuleIn] | None = Field(None, max_length=1000)
     inherits: list[RoleName] | None = Field(None, max_length=100)

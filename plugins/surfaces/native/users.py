@@ -36,6 +36,8 @@ async def index() -> Any:
     """List people and services by name; `kind` narrows it."""
     limit, offset = paging()
     kind = request.args.get("kind")
+    if kind is not None and kind not in KINDS:
+        raise Invalid(f"kind: one of {', '.join(KINDS)}")
     rows = [row for row in await roci.read(principals.all_) if kind in (None, row.kind)]
     return {"users": [shapes.user(row) for row in page(rows, limit, offset)], "total": len(rows)}
 

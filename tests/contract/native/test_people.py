@@ -71,6 +71,17 @@ async def test_what_is_wrong_with_somebody_is_said(api: Api, fields: dict[str, A
     assert (await api("GET", "/users"))[1]["total"] == 1
 
 
+async def test_a_name_stays_and_a_kind_is_one_of_those_there_are(api: Api) -> None:
+    id = await id_of(api, "admin")
+    for path, fields in ((f"/users/{id}", {"name": "eve"}), ("/me", {"name": "eve", "display_name": "Eve"})):
+        status, body = await api("PATCH", path, fields)
+        assert (status, body["error"]["message"]) == (400, "name: cannot be changed")
+    await api("POST", "/roles", {"name": "mine"})
+    assert code(await api("PATCH", "/roles/mine", {"name": "yours"})) == (400, "validation_error")
+    assert (await api("PATCH", "/me", {"display_name": "Ada"}))[1]["name"] == "admin"
+    assert code(await api("GET", "/users?kind=zip")) == (400, "validation_error")
+
+
 async def test_a_password_is_set_works_and_is_nowhere_shown(
     api: Api, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
