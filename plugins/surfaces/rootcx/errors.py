@@ -13,6 +13,21 @@ class ErrorBody(TypedDict):
     error: str
 
 
+# What fields are called here, where the domain's word is another.
+FIELDS = {
+    "issuer": "issuerUrl",
+    "client_id": "clientId",
+    "default_role": "defaultRole",
+    "display_name": "displayName",
+}
+
+
 def answer(error: RociError) -> Answer:
-    message = f"invalid UUID: '{error.details['uuid']}'" if "uuid" in error.details else error.message
-    return {"error": message}, 400 if isinstance(error, MISTAKES) else error.status
+    return {"error": _text(error)}, 400 if isinstance(error, MISTAKES) else error.status
+
+
+def _text(error: RociError) -> str:
+    if "uuid" in error.details:
+        return f"invalid UUID: '{error.details['uuid']}'"
+    field, colon, reason = error.message.partition(": ")
+    return f"{FIELDS[field]}{colon}{reason}" if isinstance(error, Invalid) and field in FIELDS else error.message

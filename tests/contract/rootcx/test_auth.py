@@ -306,3 +306,19 @@ async def test_a_token_of_this_dialect_is_as_good_on_native_routes(admin: Api, b
     assert (await admin("GET", "/policies"))[0] == 200
     status, body = await bob("GET", "/policies")
     assert status == 403 and body["error"]["code"] == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"issuerUrl": "http://example.org"}, "issuerUrl: https"),
+        ({"defaultRole": "nothing"}, "defaultRole: there is no role"),
+        ({"displayName": ""}, "displayName: "),
+        ({"clientId": 5}, "clientId: "),
+        ({"issuerUrl": "http://localhost:1"}, "issuerUrl: "),
+    ],
+)
+async def test_what_is_wrong_with_a_provider_is_said_in_the_clients_words(admin: Api, fields: Any, names: str):
+    sent = {"id": "home", "displayName": "Home", "issuerUrl": "https://id.example.org", "clientId": "roci"}
+    status, said = error(await admin("POST", "/auth/oidc/providers", sent | fields))
+    assert status == 400 and said.startswith(names)
