@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from typing import Any
 
-from quart import Blueprint
+from quart import Blueprint, request
 
-from roci import __version__
+from roci import Unauthenticated, __version__
 
-from ..http import public, signed_in
+from ...work import usage
+from ...work.health import Health
+from ..http import actor, public, roci, signed_in
 
 routes = Blueprint("status", __name__)
 probes = Blueprint("probes", __name__)
@@ -29,5 +33,18 @@ async def status() -> Any:
 @probes.get("/rootcx/health")
 @public
 async def health() -> Any:
-    """That this process answers."""
-    return {"status": "ok"}
+    """That this process answers; with `full=true`, to whoever is signed in, what it uses too."""
+    if request.args.get("full", "").lower() not in ("true", "1") or not await _is_known():
+        return {"status": "ok"}
+    used = await asyncio.to_thread(usage.measure, roci.settings.data)
+    problems = await roci.part(Health).problems()
+    return {"status": "ok", **dataclasses.asdict(used), "database": {"reachable": "database" not in problems}}
+
+
+async def _is_known() -> bool:
+    """A probe is answered whatever it sends along."""
+    try:
+        await actor()
+    except Unauthenticated:
+        return False
+    return True

@@ -108,6 +108,19 @@ async def test_probes_find_health_where_they_look(app: Quart):
         assert (response.status_code, (await response.get_json())["status"]) == (200, "ok")
 
 
+async def test_health_in_full_is_for_whoever_is_signed_in(app: Quart, bob: Api):
+    headers = {"Authorization": f"Bearer {bob.token}"}
+    for path in ("/health", "/rootcx/health"):
+        body = await (await app.test_client().get(f"{path}?full=true", headers=headers)).get_json()
+        assert set(body) == {"status", "memory", "cpu", "disk", "database"} and body["status"] == "ok"
+        assert body["memory"]["current_bytes"] > 2**20 and "limit_bytes" in body["memory"] and body["cpu"]["count"] > 0
+        assert body["disk"]["total_bytes"] >= body["disk"]["used_bytes"] > 0 < body["disk"]["available_bytes"]
+        assert body["database"] == {"reachable": True}
+        for nobody in ({}, {"Authorization": "Bearer nonsense"}):
+            answer = await app.test_client().get(f"{path}?full=true", headers=nobody)
+            assert (answer.status_code, await answer.get_json()) == (200, {"status": "ok"})
+
+
 # --- people ------------------------------------------------------------------
 
 
