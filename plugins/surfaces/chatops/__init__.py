@@ -12,7 +12,7 @@ from quart import Blueprint, Request
 from roci import Roci, Surface, hookimpl
 
 from ..dialect import dialect
-from . import auth, keys
+from . import auth, keys, status
 from .auth import ChatopsSettings, Registrations
 from .errors import answer
 
@@ -40,6 +40,7 @@ def register_surfaces(roci: Roci) -> list[Surface]:
     return [
         Surface("chatops", PREFIX, _blueprint(), answer, claims),
         Surface("chatops_alone", ALONE, _blueprint(), answer),
+        Surface("chatops_probes", "", status.probes, answer),
     ]
 
 

@@ -234,3 +234,13 @@ async def test_on_the_shared_path_a_form_or_its_token_tells_this_dialect(admin: 
 async def test_paths_that_nobody_else_has_are_answered_in_this_dialect(nobody: Api, path: str) -> None:
     for method in ("GET", "POST"):
         assert said(await nobody(method, path, base="/api/v1")) == REFUSED
+
+
+async def test_below_its_own_address_everything_is_said_in_this_dialect(nobody: Api) -> None:
+    assert (await nobody("GET", "/health", base="/chatops")) == (200, {"status": "ok"})
+    assert (await nobody("HEAD", "/health", base="/chatops"))[0] == 200
+    for path in ("", "/"):
+        status, body = await nobody("GET", path, base="/chatops")
+        assert status == 200 and set(body) == {"message", "version", "docs"}, path
+    assert said(await nobody("GET", "/nowhere", base="/chatops"))[0] == 404
+    assert said(await nobody("POST", "/health", base="/chatops"))[0] == 405
