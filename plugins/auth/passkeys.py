@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import ipaddress
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,10 +35,14 @@ class Site:
         if self.name == "localhost" or self.name.endswith(".localhost"):
             return None
         try:
-            ipaddress.ip_address(self.name)
+            address = ipaddress.ip_address(self.name)
         except ValueError:
             return None if self.origin.startswith("https:") else "passkeys need https, or the name localhost"
-        return "passkeys need a host name: browsers do not make them for an address such as " + self.name
+        why = f"passkeys need a host name: browsers do not make them for an address such as {self.name}"
+        return f"{why}; open {self._as_localhost()} instead" if address.is_loopback else why
+
+    def _as_localhost(self) -> str:
+        return re.sub(r"//(\[[^]]*]|[^:]*)", "//localhost", self.origin, count=1)
 
 
 def _refuse_trouble(site: Site) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from quart import Blueprint, Response, has_websocket_context, request
+from quart import Blueprint, Response, current_app, has_websocket_context, redirect, request
 
-from roci import Answer, Roci, RociError, Surface, hookimpl
+from roci import Answer, Roci, RociError, Surface, Unauthenticated, hookimpl
 
 from ..surfaces.http import public
 from ..surfaces.native.errors import answer as native_answer
 from . import account, oidc, pages, second
 
 STATIC = Path(__file__).parent / "static"
-FILES = {"style.css": "text/css", "passkeys.js": "text/javascript"}  # all there is: nothing else is looked for
+ICON = "icon.svg"
+# All there is: nothing else is looked for.
+FILES = {"style.css": "text/css", "passkeys.js": "text/javascript", ICON: "image/svg+xml"}
 
 
 def wants_json() -> bool:
@@ -23,10 +26,19 @@ def wants_json() -> bool:
     return request.mimetype == "application/json" or (accepted.best == "application/json" and not accepted.accept_html)
 
 
+def opens_own_page() -> bool:
+    """Whether a browser opens one of the pages for who is signed in. Programs do not ask for text/html by name."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    is_open = getattr(view, "access", "public") == "public"
+    return request.method == "GET" and not is_open and "text/html" in request.headers.get("Accept", "")
+
+
 def answer(error: RociError) -> Answer:
-    """A small page; JSON for programs."""
+    """A small page, or the way to the sign-in page and back; JSON for programs."""
     if has_websocket_context() or wants_json():
         return native_answer(error)
+    if isinstance(error, Unauthenticated) and opens_own_page():
+        return redirect(f"/login?{urlencode({'next': request.path})}", 303), 303
     return pages.error_page(error), error.status
 
 
@@ -47,4 +59,5 @@ def register_surfaces(roci: Roci) -> list[Surface]:
         web.register_blueprint(part.routes)
     for name in FILES:
         web.add_url_rule(f"/static/{name}", name.replace(".", "_"), static_file(name))
+    web.add_url_rule("/favicon.ico", "favicon", static_file(ICON))  # where browsers look when no page tells them
     return [Surface("web", "", web, answer)]

@@ -41,7 +41,7 @@ def error_page(error: RociError) -> str:
     title = {401: "Sign in first", 403: "Not allowed", 404: "Nothing here"}.get(error.status, "That did not work")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} - ROCI</title>'
-        '<link rel="stylesheet" href="/static/style.css"></head>'
+        '<link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/style.css"></head>'
         f"<body><main><h1>{title}</h1><p>{escape(error.message)}</p>"
         '<p><a href="/">To the start page</a></p></main></body></html>'
     )
@@ -50,7 +50,7 @@ def error_page(error: RociError) -> str:
 @routes.get("/")
 @public
 async def start() -> Any:
-    """The start page, for those who are signed in."""
+    """The start page, for those who are signed in. Hosts are for who may see them."""
     who: Actor | None = await identify(roci)
     if who is None:
         return redirect("/login", 303)
@@ -59,6 +59,7 @@ async def start() -> Any:
     return await render_template(
         "start.html",
         name=who.name,
+        may_see_hosts=roci.may(who, "hosts.read"),
         may_sign_out=who.via == "cookie",
         token=form_token(),
         hosts=len(hosts),

@@ -137,6 +137,9 @@ async def test_what_no_browser_sends_is_refused(roci: Roci, ann: Principal, answ
         ("http://roci.lan:8080", "https"),
         ("http://192.168.1.5:8080", "host name"),
         ("https://[fd00::1]:8443", "host name"),
+        ("http://127.0.0.1:8080", "127.0.0.1; open http://localhost:8080 instead$"),
+        ("https://[::1]:8443", "::1; open https://localhost:8443 instead$"),
+        ("http://127.0.0.1", "open http://localhost instead$"),
     ],
 )
 async def test_where_browsers_make_no_passkeys_that_is_said(

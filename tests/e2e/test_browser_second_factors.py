@@ -126,6 +126,7 @@ def test_a_passkey_signs_in_alone_and_as_a_second_factor(server: Server, new_vis
     add_passkey(visitor, "laptop")
     codes = page.locator("#new-codes code")
     expect(codes).to_have_count(10)
+    expect(page.get_by_text("None: a password is all that it takes.")).to_be_hidden()
     page.get_by_role("link", name="I have kept them").click()
     expect(page.get_by_text("laptop for localhost")).to_be_visible()
 

@@ -36,6 +36,35 @@ async def test_the_page_is_for_people_with_a_browser(roci: Roci, ann: Principal,
     assert answer.status_code == 403
 
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+async def test_a_browser_that_is_not_signed_in_is_led_to_the_sign_in_page_and_back(
+    ann: Principal, anonymous: Client
+) -> None:
+    for path in ("/account", "/account/totp"):
+        answer = await anonymous.get(path, headers=BROWSER)
+        assert leads_to(answer) == (303, "/login?next=" + path.replace("/", "%2F"))
+        assert "WWW-Authenticate" not in answer.headers
+    form = await text(await anonymous.get("/login?next=%2Faccount"))
+    assert 'name="next" value="/account"' in form
+    assert leads_to(await sign_in(anonymous, next="/account")) == (303, "/account")
+    assert (await anonymous.get("/account", headers=BROWSER)).status_code == 200
+
+
+async def test_programs_and_forms_are_refused_and_led_nowhere(anonymous: Client) -> None:
+    for accept in ("*/*", "application/json"):
+        assert (await anonymous.get("/account", headers={"Accept": accept})).status_code == 401
+    assert (await anonymous.post("/account", form={"display_name": "x"}, headers=BROWSER)).status_code == 401
+    assert (await anonymous.get("/login/arrived", headers=BROWSER)).status_code == 401
+
+
+async def test_at_an_address_of_this_machine_the_page_names_where_passkeys_work(browser: Client) -> None:
+    cookie = {"Cookie": f"roci_session={next(each.value for each in browser.cookie_jar)}"}
+    page = await text(await browser.get("/account", headers={"Host": "127.0.0.1:8080", **cookie}))
+    assert "open http://localhost:8080 instead" in page and "new-passkey" not in page
+
+
 async def test_the_page_is_never_kept_by_a_cache_and_needs_nothing_from_elsewhere(browser: Client) -> None:
     answer = await browser.get("/account")
     page = await text(answer)

@@ -11,8 +11,10 @@ from quart.typing import TestClientProtocol as Client
 
 from roci import NotFound, Roci
 from roci_plugins.auth.passwords import Passwords
-from roci_plugins.domain import access, credentials, events
+from roci_plugins.domain import access, credentials, events, principals
 from roci_plugins.domain.principals import NewPrincipal
+from roci_plugins.domain.roles import NewRole
+from roci_plugins.domain.rules import Rule
 
 GOOD = {"username": "ann", "password": "correct horse"}
 
@@ -112,6 +114,22 @@ async def test_the_start_page_is_for_who_is_signed_in(anonymous: Client, client:
     assert page.headers["X-Frame-Options"] == "DENY"
 
 
+@pytest.mark.usefixtures("ann")
+async def test_the_start_page_tells_of_hosts_only_who_may_see_them(roci: Roci, anonymous: Client) -> None:
+    bob = await roci.write(principals.add, NewPrincipal("bob"))
+    anonymous.set_cookie("localhost", "roci_session", await roci.write(credentials.log_in, bob))
+
+    async def shown() -> tuple[bool, bool]:
+        text = await (await anonymous.get("/")).get_data(as_text=True)
+        assert "Signed in as bob" in text
+        return "hosts connected" in text, "/install.sh" in text
+
+    assert await shown() == (False, False)
+    await roci.write(access.add_role, NewRole("watcher", [Rule("hosts.read")]))
+    await roci.write(access.bind, "bob", "watcher")
+    assert await shown() == (True, True)
+
+
 async def test_the_first_run_makes_one_administrator_with_one_link(roci: Roci, anonymous: Client) -> None:
     link = f"/setup/{await roci.write(credentials.make_setup_link)}"
     assert (await anonymous.get(link)).status_code == 200
@@ -147,6 +165,15 @@ async def test_the_style_sheet_is_served_from_here(anonymous: Client) -> None:
     style = await anonymous.get("/static/style.css")
     assert style.status_code == 200 and style.mimetype == "text/css"
     assert (await anonymous.get("/static/../__init__.py")).status_code == 404
+
+
+async def test_every_page_names_an_icon_and_browsers_find_it_without(anonymous: Client) -> None:
+    for page in ("/login", "/setup/used"):
+        assert 'rel="icon" href="/static/icon.svg"' in await (await anonymous.get(page)).get_data(as_text=True)
+    for path in ("/static/icon.svg", "/favicon.ico"):
+        icon = await anonymous.get(path)
+        assert icon.status_code == 200 and icon.mimetype == "image/svg+xml"
+        assert (await icon.get_data()).startswith(b"<svg ")
 
 
 async def test_a_cookie_is_secure_for_the_public_name_and_not_for_a_plain_one(app: Quart, roci: Roci, ann: Any) -> None:

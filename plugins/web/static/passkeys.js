@@ -67,6 +67,7 @@ async function add(form) {
     text.textContent = code;
     list.appendChild(document.createElement("li")).append(text);
   }
+  document.getElementById("rest").hidden = true; // it shows how things were before
   document.getElementById("new-codes").hidden = false;
   document.getElementById("new-codes").scrollIntoView();
   form.reset();
