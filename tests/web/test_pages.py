@@ -173,7 +173,7 @@ async def test_every_page_names_an_icon_and_browsers_find_it_without(anonymous: 
     for path in ("/static/icon.svg", "/favicon.ico"):
         icon = await anonymous.get(path)
         assert icon.status_code == 200 and icon.mimetype == "image/svg+xml"
-        assert (await icon.get_data()).startswith(b"<svg ")
+        assert (await icon.get_data(as_text=True)).startswith("<svg ")
 
 
 async def test_a_cookie_is_secure_for_the_public_name_and_not_for_a_plain_one(app: Quart, roci: Roci, ann: Any) -> None:
