@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import re
+import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
@@ -93,13 +94,13 @@ class PrincipalRemoved(PrincipalEvent):
     pass
 
 
-def add(new: NewPrincipal) -> Principal:
-    if not NAME.fullmatch(new.name):
-        raise Invalid("name: letters, digits and . _ @ + - only, at most 255")
+def add(new: NewPrincipal, namesakes: bool = False) -> Principal:
+    """`namesakes`: the address may be somebody else's name, since a provider says whose it is."""
+    _check_name(new.name)
     if new.kind not in KINDS:
         raise Invalid(f"kind: {new.kind} is none of {', '.join(KINDS)}")
     check_lines(email=new.email, display_name=new.display_name, description=new.description)
-    values = dataclasses.asdict(new) | {"email": _checked_email(new.email)}
+    values = dataclasses.asdict(new) | {"email": _checked_email(new.email, namesakes=namesakes)}
     try:
         row = Principal.create(**values, password_set_at=now() if new.password_hash else None)
     except peewee.IntegrityError:
@@ -115,14 +116,34 @@ def check_lines(**given: Any) -> None:
             raise Invalid(f"{field}: one line of printable characters only")
 
 
-def _checked_email(email: str, of: str | None = None) -> str:
-    """As it is kept: trimmed, in lower case, nobody else's."""
+def _check_name(name: str) -> None:
+    """Where people are named by id, name or address, each means one of them. Raises Invalid or Conflict."""
+    if not NAME.fullmatch(name):
+        raise Invalid("name: letters, digits and . _ @ + - only, at most 255")
+    if _is_id(name):
+        raise Invalid("name: this has the form of an id, and could be taken for somebody else's")
+    if (holder := by_email(name)) is not None:
+        raise Conflict(f"{name} is {holder.name}'s e-mail address")
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return bool(uuid.UUID(text))
+    except ValueError:
+        return False
+
+
+def _checked_email(email: str, of: str | None = None, namesakes: bool = False) -> str:
+    """As it is kept: trimmed, in lower case, nobody else's, and nobody else's name."""
     email = email.strip().lower()
     if email and not EMAIL.fullmatch(email):
         raise Invalid("email: this is no e-mail address")
     holder = by_email(email)
     if holder is not None and holder.id != of:
         raise Conflict(f"the e-mail address {email} is {holder.name}'s already")
+    named = None if namesakes else find(email)
+    if named is not None and named.id != of:
+        raise Conflict(f"there is somebody named {named.name}: the e-mail address would be taken for that name")
     return email
 
 
@@ -194,15 +215,15 @@ def _who_administers() -> tuple[set[str], set[str]]:
     return {row.id for row in rows}, {row.id for row in rows if row.password_hash or row.id in others}
 
 
-def change(id: str, vouched: bool = True, **changes: Any) -> Principal:
+def change(id: str, vouched: bool = True, namesakes: bool = False, **changes: Any) -> Principal:
     """Set `email`, `display_name` or `description`; `space` is `access.confine`'s.
 
-    `vouched`: somebody other than its holder says that the new address is theirs.
+    `vouched`: somebody other than its holder says that the new address is theirs; `namesakes` as in `add`.
     """
     row = get(id)
     check_lines(**changes)
     if "email" in changes:
-        changes["email"] = _checked_email(changes["email"], of=id)
+        changes["email"] = _checked_email(changes["email"], id, namesakes)
         changes["email_vouched"] = vouched or (changes["email"] == row.email and row.email_vouched)
     changed = {name: value for name, value in changes.items() if getattr(row, name) != value}
     if changed:

@@ -255,7 +255,7 @@ def _refreshed(person: Principal, account: Account) -> Principal:
     email = account.email.strip().lower()
     if account.email_verified and (email == person.email or _holder(email) is None):
         changes["email"] = email
-    return principals.change(person.id, **changes)
+    return principals.change(person.id, namesakes=True, **changes)
 
 
 def _holder(email: str) -> Principal | None:
@@ -299,7 +299,7 @@ def _registered(provider: Provider, account: Account) -> Principal:
     name = registration.free_name(account.email)
     is_vouched = account.email_verified is True
     new = NewPrincipal(name, email=account.email, display_name=account.display_name, email_vouched=is_vouched)
-    person = principals.add(new)
+    person = principals.add(new, namesakes=True)
     if is_first:
         access.make_administrator(person.name)
     else:

@@ -46,10 +46,10 @@ def register(email: str, display_name: str, password_hash: Sensitive, is_near: b
 
 
 def free_name(email: str) -> str:
-    """The address as a name, or something like it: one that nobody has, and that no role is waiting for."""
+    """The address as a name, or something like it: one that is nobody's, and that no role is waiting for."""
     wanted = re.sub(r"[^a-z0-9._@+-]", "-", email.strip().lower())[:LONGEST_NAME]
     name, number = wanted, 1
-    while principals.find(name) is not None or roles.bindings(name):
+    while principals.find(name) or principals.by_email(name) or roles.bindings(name):
         number += 1
         name = f"{wanted}-{number}"
     return name

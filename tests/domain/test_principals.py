@@ -46,6 +46,24 @@ def test_a_name_is_plain(name: str):
         person(name)
 
 
+@pytest.mark.parametrize("name", ["2B1F3C4D-0000-4000-8000-000000000001", "2b1f3c4d000040008000000000000001"])
+def test_a_name_is_not_taken_for_an_id(name: str):
+    with pytest.raises(Invalid, match="has the form of an id"):
+        person(name)
+
+
+def test_nobodys_name_is_somebody_elses_address():
+    principals.add(NewPrincipal("ann", email="ann@example.org"))
+    with pytest.raises(Conflict, match=r"^Ann@Example.org is ann's e-mail address"):
+        person("Ann@Example.org")
+    bob = person("bob@example.org")
+    with pytest.raises(Conflict, match=r"^there is somebody named bob@example.org"):
+        principals.add(NewPrincipal("eve", email="Bob@Example.org"))
+    with pytest.raises(Conflict, match="there is somebody named"):
+        principals.change(principals.by_name("ann").id, email="bob@example.org")
+    assert principals.change(bob.id, email="bob@example.org").email == "bob@example.org"
+
+
 @pytest.mark.parametrize("name", ["a", "ann@example.org", "ann+ci", "A.b_c-9"])
 def test_an_address_can_be_a_name(name: str):
     assert person(name).name == name

@@ -243,6 +243,21 @@ def test_a_known_person_is_given_the_address_that_another_claims(home: Provider)
     assert principals.get(person.id).email_vouched and principals.get(other.id).email == ""
 
 
+def test_whoever_took_an_address_for_a_name_keeps_nobody_out(home: Provider):
+    other = principals.add(NewPrincipal("ann@example.org", password_hash=HASH))
+    person = providers.admit(home, dataclasses.replace(ANN, email="old@example.org"))
+    assert providers.admit(home, ANN).id == person.id != other.id
+    assert principals.get(person.id).email == "ann@example.org"
+    new = providers.admit(home, dataclasses.replace(ANN, subject="2", email="bob@example.org"))
+    assert new.name == "bob@example.org"
+
+
+def test_a_newcomers_name_is_nobodys_address(home: Provider):
+    principals.add(NewPrincipal("carl", email="a-b@example.org"))
+    new = providers.admit(home, dataclasses.replace(ANN, email="a!b@example.org"))
+    assert (new.name, new.email) == ("a-b@example.org-2", "a!b@example.org")
+
+
 @pytest.mark.parametrize("verified", [None, False])
 def test_an_address_that_nobody_vouches_for_opens_no_account(home: Provider, verified: bool | None):
     other = squatter("registered")
