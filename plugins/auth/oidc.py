@@ -207,8 +207,10 @@ async def with_id_token(roci: Roci, provider_id: str, id_token: str) -> Arrival:
 async def save(roci: Roci, new: NewProvider, secret: str | None) -> Provider:
     """Keep a provider, once it has answered as what it is said to be. Raises Invalid for one that does not."""
     await roci.read(providers.check, new)
+    relying = roci.part(Relying)
+    relying.forget()  # it may have been mended just now
     try:
-        await roci.part(Relying).document(new.issuer)
+        await relying.document(new.issuer)
     except (Unavailable, Unauthenticated) as error:
         raise Invalid(f"issuer: {error.message}") from None
     return await roci.write(providers.put, keyring.of(roci), new, secret)

@@ -6,11 +6,13 @@ Nothing a provider says is believed but what it signed with a key of its own, fo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 import logging
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +21,7 @@ import msgspec
 from joserfc import jwk, jws
 from joserfc.errors import JoseError
 
-from roci import Invalid, Sensitive, Unauthenticated, Unavailable
+from roci import Invalid, Sensitive, TooMany, Unauthenticated, Unavailable
 
 from ..domain.principals import EMAIL
 from ..domain.providers import Account, Provider, check_address
@@ -32,6 +34,8 @@ LONGEST = 64 * 1024  # characters of an id_token
 DOCUMENT_AGE = 3600.0  # seconds
 KEYS_AGE = 3600.0
 KEYS_AGAIN = 30.0  # between two looks for a key that is not known
+PAUSE = 10.0  # between two looks at one that failed
+MOST_WAITING = 50  # for one provider
 LEEWAY = 60.0  # by how much clocks may differ
 REMEMBERED = 100  # providers
 KNOWN = "/.well-known/openid-configuration"
@@ -41,13 +45,50 @@ Claims = dict[str, Any]
 
 @dataclasses.dataclass
 class _Known:
-    """What was read from one issuer, and when."""
+    """What was read from one issuer, and when; or why it could not be."""
 
-    document: Claims
-    read_at: float
+    issuer: str
+    document: Claims = dataclasses.field(default_factory=dict)
+    read_at: float = -math.inf
     keys: list[jwk.Key] = dataclasses.field(default_factory=list)
-    keys_at: float = -KEYS_AGE
+    keys_at: float = -math.inf
+    failure: str = ""
+    failed_at: float = -math.inf
+    waiting: int = 0
     lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """To ask the provider: one at a time, and after a failure nobody for a while. Anybody can make us ask."""
+        if self.waiting >= MOST_WAITING:
+            raise TooMany("too many sign-ins wait for this identity provider", retry_after=math.ceil(PATIENCE))
+        self.waiting += 1
+        try:
+            await self._acquire()
+        finally:
+            self.waiting -= 1
+        try:
+            if not _is_older(self.failed_at, PAUSE):
+                raise Unavailable(self.failure)
+            async with self._remembering():
+                yield
+        finally:
+            self.lock.release()
+
+    @contextlib.asynccontextmanager
+    async def _remembering(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (Unavailable, Unauthenticated) as error:
+            self.failure, self.failed_at = error.message, time.monotonic()
+            raise
+
+    async def _acquire(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.lock.acquire()
+        except TimeoutError:
+            raise Unavailable(f"the identity provider {self.issuer} is slow to answer: try again") from None
 
 
 class Relying:
@@ -67,7 +108,7 @@ class Relying:
             await self._http.aclose()
 
     def forget(self) -> None:
-        """What was read may be out of date: a provider's settings have changed."""
+        """What was read may be out of date: a provider's settings have changed, or are about to."""
         self._known.clear()
 
     # --- documents and keys ---
@@ -78,12 +119,16 @@ class Relying:
 
     async def _find(self, issuer: str) -> _Known:
         known = self._known.get(issuer)
-        if known is None or time.monotonic() - known.read_at > DOCUMENT_AGE:
-            document = await self._json(issuer, "GET", issuer.rstrip("/") + KNOWN)
-            self._check_document(issuer, document)
+        if known is None:
             while len(self._known) >= REMEMBERED:
                 self._known.pop(next(iter(self._known)))
-            known = self._known[issuer] = _Known(document, time.monotonic())
+            known = self._known[issuer] = _Known(issuer)
+        if _is_older(known.read_at, DOCUMENT_AGE):
+            async with known.turn():
+                if _is_older(known.read_at, DOCUMENT_AGE):  # nobody read it while this one waited
+                    document = await self._json(issuer, "GET", issuer.rstrip("/") + KNOWN)
+                    self._check_document(issuer, document)
+                    known.document, known.read_at = document, time.monotonic()
         return known
 
     def _check_document(self, issuer: str, document: Claims) -> None:
@@ -98,12 +143,13 @@ class Relying:
     async def _keys(self, issuer: str, again: bool = False) -> list[jwk.Key]:
         """The provider's keys; `again`: not those from before, if that was not just now."""
         known = await self._find(issuer)
-        async with known.lock:
-            age = time.monotonic() - known.keys_at
-            if age > (KEYS_AGAIN if again else KEYS_AGE):
-                found = await self._json(issuer, "GET", known.document["jwks_uri"])
-                known.keys, known.keys_at = _read_keys(found), time.monotonic()
-            return known.keys
+        oldest = KEYS_AGAIN if again else KEYS_AGE
+        if _is_older(known.keys_at, oldest):
+            async with known.turn():
+                if _is_older(known.keys_at, oldest):
+                    found = await self._json(issuer, "GET", known.document["jwks_uri"])
+                    known.keys, known.keys_at = _read_keys(found), time.monotonic()
+        return known.keys
 
     # --- a code for its tokens ---
 
@@ -179,6 +225,10 @@ class Relying:
                 f"reaches it, or sign in another way"
             ) from None
         return _object(answer.status_code, body, host)
+
+
+def _is_older(at: float, seconds: float) -> bool:
+    return time.monotonic() - at > seconds
 
 
 def _check_endpoint(issuer: str, url: str, what: str) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx2
 import pytest
 import pytest_asyncio
 from joserfc import jwk
 
-from roci import Sensitive, Unauthenticated, Unavailable
+from roci import Sensitive, TooMany, Unauthenticated, Unavailable
 from roci_plugins.auth import relying
 from roci_plugins.auth.relying import Relying
 from roci_plugins.domain.providers import Provider
@@ -171,6 +173,7 @@ async def test_the_document_and_the_keys_are_read_once(us: Relying, liar: Liar):
 
 async def test_one_that_calls_itself_something_else_is_not_used(us: Relying, liar: Liar):
     for other in (f"{liar.issuer}/", "https://login.example.org", None):
+        us.forget()
         liar.document = {"issuer": other}
         with pytest.raises(Unavailable, match="calls itself"):
             await account(us, liar)
@@ -195,6 +198,72 @@ async def test_one_that_is_slow_is_not_waited_for(us: Relying, liar: Liar, monke
     monkeypatch.setattr(relying, "PATIENCE", 0.0)
     with pytest.raises(Unavailable, match="does not answer"):
         await us.document(liar.issuer)
+
+
+class Hanging(httpx2.AsyncBaseTransport):
+    """A provider that takes every question and answers 503 once it is let go on."""
+
+    def __init__(self) -> None:
+        self.asked, self.go_on = 0, asyncio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked += 1
+        await self.go_on.wait()
+        return httpx2.Response(503, content=b"down")
+
+
+async def test_one_that_fails_is_asked_once_however_many_wait_and_then_left_alone(monkeypatch: pytest.MonkeyPatch):
+    hanging = Hanging()
+    us = Relying(hanging)
+    waiting = [asyncio.ensure_future(us.document("https://id.example.org")) for _ in range(20)]
+    while not hanging.asked:
+        await asyncio.sleep(0)
+    hanging.go_on.set()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(answer, Unavailable) and "answered 503" in answer.message for answer in answers)
+    with pytest.raises(Unavailable, match="answered 503"):
+        await us.document("https://id.example.org")
+    assert hanging.asked == 1
+    with pytest.raises(Unavailable):
+        await us.document("https://other.example.org")
+    assert hanging.asked == 2
+    monkeypatch.setattr(relying, "PAUSE", 0.0)
+    with pytest.raises(Unavailable):
+        await us.document("https://id.example.org")
+    assert hanging.asked == 3
+    await us.close()
+
+
+async def test_no_more_than_some_wait_and_none_of_them_for_long(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(relying, "MOST_WAITING", 3)
+    hanging = Hanging()
+    us = Relying(hanging)
+    first = asyncio.ensure_future(us.document("https://id.example.org"))
+    while not hanging.asked:
+        await asyncio.sleep(0)
+    monkeypatch.setattr(relying, "PATIENCE", 0.01)
+    waiting = [us.document("https://id.example.org") for _ in range(4)]
+    *slow, refused = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(refused, TooMany)
+    assert all(isinstance(answer, Unavailable) and "slow to answer" in answer.message for answer in slow)
+    hanging.go_on.set()
+    with pytest.raises(Unavailable, match="answered 503"):
+        await first
+    await us.close()
+
+
+async def test_keys_that_are_known_do_while_the_provider_is_down(
+    us: Relying, liar: Liar, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(relying, "KEYS_AGAIN", 0.0)
+    await account(us, liar)
+    known = liar.id_token()
+    liar.status["/jwks"], liar.signs_with = 500, SECOND
+    for _ in range(2):  # the second time it has just failed
+        with pytest.raises(Unavailable, match="answered 500"):
+            await us.verified(provider(liar), liar.id_token(), NONCE)
+    assert liar.times("/jwks") == 2
+    assert (await us.verified(provider(liar), known, NONCE))["sub"] == "ann"
 
 
 @pytest.mark.parametrize(
