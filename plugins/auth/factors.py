@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -26,6 +27,8 @@ Missing = Literal["", "code", "enrolment"]
 WRONG_CODES = 5  # until there is a wait
 WAIT = 300.0  # seconds, counted from the latest wrong code
 MOST = 10_000  # people that are remembered
+MINUTE = datetime.timedelta(minutes=1)
+JUST_NOW = 10 * MINUTE  # how old a stay is at most that proves by itself who is there
 
 
 ASKED = {
@@ -105,13 +108,15 @@ class Factors:
         if len(self._wrong) > MOST:
             self._wrong.popitem(last=False)
 
-    async def prove_again(self, principal: Principal, proof: str, address: str) -> None:
+    async def prove_again(self, principal: Principal, proof: str, address: str, login_id: str) -> None:
         """Before somebody signed in changes how they sign in: their password, or a code. Raises Forbidden or TooMany.
 
-        Who has neither, since they come from elsewhere, has nothing to show.
+        Who has neither, since they come from elsewhere, or have a passkey only, must have signed in just now.
         """
         held = await self._roci.read(factors.held, principal.id)
         if principal.password_hash is None and not held.totp and not held.recovery_codes:
+            if not await self._roci.read(credentials.is_fresh, login_id, JUST_NOW):
+                raise Forbidden(f"sign out and in again first: that must be less than {JUST_NOW // MINUTE} minutes ago")
             return
         looks_like_code = factors.is_recovery_code(proof) or (len(proof.replace(" ", "")) == 6 and held.totp)
         if looks_like_code and await self.proves(principal.id, proof):

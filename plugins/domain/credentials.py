@@ -245,6 +245,11 @@ def logins(principal_id: str) -> list[Login]:
     return list(found.order_by(Login.created_at.desc()))
 
 
+def is_fresh(id: str, lasts: datetime.timedelta) -> bool:
+    """Whether somebody proved no longer ago than this, in this stay or to begin it, that it is them."""
+    return bool(_current().where(Login.id == id, Login.proved_at > now() - lasts).exists())
+
+
 def touch_login(id: str) -> None:
     """Seen now. A cookie lasts from now; what a signed token says of its end stands."""
     Login.update(last_seen_at=now()).where(Login.id == id).execute()

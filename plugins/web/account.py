@@ -98,8 +98,9 @@ async def _form() -> Any:
 
 async def _prove(proof: str) -> Principal:
     """The person, once they have shown again that it is them."""
-    person = await roci.read(principals.get, (await me()).id)
-    await roci.part(Factors).prove_again(person, proof, client_address())
+    who = await me()
+    person = await roci.read(principals.get, who.id)
+    await roci.part(Factors).prove_again(person, proof, client_address(), who.credential)
     return person
 
 

@@ -9,11 +9,12 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from roci import Roci, Sensitive
+from roci import Roci, Sensitive, now
+from roci_plugins.auth.factors import JUST_NOW
 from roci_plugins.domain import credentials, events, factors, principals
 from roci_plugins.domain.principals import Principal
 
-from .people import PASSWORD, code, give_codes, leads_to, make, send, sign_in, text
+from .people import PASSWORD, code, give_codes, leads_to, make, send, sign_in, text, token
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ async def test_a_token_is_shown_once_works_and_is_revoked(ann: Principal, browse
         assert why in await text(await send(browser, "/account/tokens", **wrong))
     for scopes in ("<b>", "x" * 201, "hosts.* " * 101):
         refused = await send(browser, "/account/tokens", name="other", scopes=scopes)
-        assert refused.status_code == 400 and "scopes: at most 100" in await text(refused)
+        assert refused.status_code == 422 and "scopes: at most 100" in await text(refused)
     (revoke,) = re.findall(r'action="(/account/tokens/[^"]+/revoke)"', page)
     assert leads_to(await send(browser, revoke)) == (303, "/account")
     assert (await anonymous.get("/api/v1/agents", headers=bearer)).status_code == 401
@@ -216,6 +217,26 @@ async def test_who_comes_from_elsewhere_has_no_password_to_show(roci: Roci, app:
     page = await text(await client.get("/account"))
     assert "you sign in through a provider" in page and "/account/password" not in page
     assert leads_to(await send(client, "/account/totp")) == (303, "/account/totp")
+
+
+@pytest.mark.parametrize("has_passkey", [False, True])
+async def test_who_has_nothing_to_show_must_have_signed_in_just_now(roci: Roci, app: Quart, has_passkey: bool) -> None:
+    eve = await make(roci, "eve", password=None)
+    if has_passkey:  # and no recovery codes any more
+        key = factors.NewPasskey("laptop", "localhost", b"id", b"key", 0)
+        for used in await roci.write(factors.add_passkey, eve.id, key):
+            await roci.write(factors.use_recovery_code, eve.id, used)
+    client = app.test_client()
+    client.set_cookie("localhost", "roci_session", await roci.write(credentials.log_in, eve, "oidc:home"))
+    assert leads_to(await send(client, "/account/totp")) == (303, "/account/totp")
+    old = now() - JUST_NOW
+    await roci.write(lambda: credentials.Login.update(proved_at=old).execute())
+    refused = await send(client, "/account/totp")
+    assert refused.status_code == 403 and "less than 10 minutes ago" in await text(refused)
+    asked = {"token": await token(client), "proof": ""}
+    assert (
+        await client.post("/account/passkeys/options", json=asked, headers={"Origin": "http://localhost"})
+    ).status_code == 403
 
 
 async def test_what_is_done_to_factors_is_recorded_without_a_secret(
