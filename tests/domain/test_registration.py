@@ -24,7 +24,7 @@ def transaction(tmp_path: Path) -> Iterator[None]:
 
 
 def register(email: str) -> Principal:
-    return registration.register(email, "", Sensitive("hash"))
+    return registration.register(email, "", Sensitive("hash"), is_near=True)
 
 
 @pytest.mark.parametrize("password", ["Str0ngPass!x", "Aa3456789.", "Ünïcode12345x"])
