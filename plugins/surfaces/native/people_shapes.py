@@ -32,7 +32,7 @@ def _in_utc(moment: datetime.datetime) -> datetime.datetime:
 When = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_utc)]
 Name = Annotated[str, Field(json_schema_extra={"pattern": f"^{principals.NAME.pattern}$"})]
 RoleName = Annotated[str, Field(json_schema_extra={"pattern": f"^{roles.NAME.pattern}$"})]
-PRINTABLE: dict[str, Any] = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}  # about what principals.check_lines lets pass
+PRINTABLE: dict[str, Any] = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}  # about what check_lines lets pass
 Line = Annotated[str, Field(max_length=200, json_schema_extra=PRINTABLE)]
 Text = Annotated[str, Field(max_length=10_000)]
 Described = Annotated[Text, Field(json_schema_extra=PRINTABLE)]
