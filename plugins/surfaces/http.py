@@ -26,6 +26,7 @@ from roci import Actor, Forbidden, Invalid, Malformed, Roci, RociError, TooLarge
 
 from ..agent.address import effective_ip, is_trusted, normalise
 from ..core.app import authenticate, identify
+from ..domain import hostkeys
 
 roci: Roci = LocalProxy(lambda: current_app.extensions["roci"])  # type: ignore[assignment]
 
@@ -91,6 +92,12 @@ async def require(permission: str, resource: str = "") -> None:
     g.setdefault("needed", []).append((permission, resource))
 
 
+async def require_of_narrow(permission: str) -> None:
+    """What everybody may do or see unasked, a credential that is for some things only must be for. Raises Forbidden."""
+    if (await actor()).scopes is not None:
+        await require(permission)
+
+
 def standing() -> Callable[[], Awaitable[bool]]:
     """A question for later, of answers that take long: does what let this request in still hold?"""
     server = cast(Any, roci)._get_current_object()
@@ -114,8 +121,13 @@ def _refusal(who: Actor, permission: str, resource: str) -> str:
 
 
 def signed_in(view: V) -> V:
-    """Let everybody through who is known; the view decides the rest."""
+    """Let everybody through who is known; the view decides the rest. Hosts are nobody here: see `signed_in_or_host`."""
     return _guarded(view, "", "")
+
+
+def signed_in_or_host(view: V) -> V:
+    """As `signed_in`, and those who come with the key of a host too."""
+    return _guarded(view, "", "", hosts_too=True)
 
 
 def public(view: V) -> V:
@@ -125,13 +137,15 @@ def public(view: V) -> V:
     return view
 
 
-def _guarded(view: V, permission: str, on: str) -> V:
+def _guarded(view: V, permission: str, on: str, hosts_too: bool = False) -> V:
     @functools.wraps(view)
     async def guarded(*body: Any, **args: Any) -> Any:
         who = await actor()
         refuse_foreign(who)
         if permission:
             await require(permission, on.format(**_plain(args)))
+        elif who.via == hostkeys.VIA and not hosts_too:
+            raise Forbidden("the key of a host is not for this")
         if "id" in args:
             args["id"] = uuid(args["id"])
         token: Token[Actor] = current_actor.set(who)

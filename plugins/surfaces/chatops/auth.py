@@ -17,11 +17,11 @@ from ...auth.factors import SecondFactorRequired
 from ...auth.jwt import Tokens
 from ...auth.passwords import Passwords
 from ...auth.sign_in import require_factor, with_password
-from ...domain import credentials, principals, registration, roles
+from ...domain import access, credentials, principals, registration, roles
 from ...domain.credentials import Login
 from ...domain.principals import NewPrincipal, Principal
 from ...work.enrol import Pace
-from ..http import accepts, checked, client_address, is_near, public, read_json, roci, signed_in
+from ..http import accepts, checked, client_address, is_near, public, read_json, require_of_narrow, roci, signed_in
 from . import shapes
 from .errors import WrongCurrentPassword, WrongPassword
 
@@ -159,6 +159,7 @@ async def me() -> Any:
 @accepts(shapes.Profile, optional=True)
 async def change_me(given: shapes.Profile) -> Any:
     """My full name; nothing else of me changes here."""
+    await require_of_narrow("principals.update")
     changes = {"display_name": given.full_name or ""} if "full_name" in given.model_fields_set else {}
     return shapes.user(await roci.write(principals.change, current_actor.get().id, **changes))
 
@@ -168,12 +169,18 @@ async def change_me(given: shapes.Profile) -> Any:
 @accepts(shapes.PasswordChange)
 async def change_password(given: shapes.PasswordChange) -> Any:
     """By the present one. Other sign-ins end, this one stays."""
+    await require_of_narrow("principals.update")
     who, passwords = current_actor.get(), roci.part(Passwords)
     person = await roci.read(principals.get, who.id)
     try:
-        await passwords.check(person.name, given.current_password, client_address(), [person.kind])
+        await passwords.check_again(person, given.current_password, client_address())
     except Unauthenticated:
         raise WrongCurrentPassword("Current password is incorrect") from None
     made = await passwords.make(given.new_password, shortest=shapes.SHORTEST)
-    await roci.write(credentials.set_password, who.id, made, but=who.credential or None)
+    await roci.write(_set_password, who.id, made)
     return shapes.done("Password changed successfully")
+
+
+def _set_password(id: str, password_hash: Sensitive) -> None:
+    access.require_covers(principals.get(id))
+    credentials.set_password(id, password_hash, but=current_actor.get().credential or None)

@@ -9,7 +9,7 @@ from quart import Blueprint, request
 from roci import Malformed, NotFound, current_actor
 
 from ...domain import hostkeys, hosts
-from ..http import accepts, require, roci, signed_in, uuid
+from ..http import accepts, require, roci, signed_in, signed_in_or_host, uuid
 from . import shapes
 
 routes = Blueprint("keys", __name__, url_prefix="/api-keys")
@@ -28,7 +28,7 @@ async def add(new: shapes.NewKey) -> Any:
 
 
 @routes.get("/me")
-@signed_in
+@signed_in_or_host
 async def mine() -> Any:
     """For a key: what it is. For a person: the keys they made."""
     who = current_actor.get()

@@ -13,7 +13,7 @@ from ...auth.passwords import Passwords
 from ...auth.rbac import Rbac
 from ...domain import access, credentials, factors, principals
 from ...domain.principals import KINDS, NewPrincipal, Principal
-from ..http import accepts, actor, needs, paging, require, returns, roci, signed_in
+from ..http import accepts, actor, needs, paging, require, require_of_narrow, returns, roci, signed_in
 from . import people_shapes as shapes
 from .shapes import Done, done, page
 
@@ -139,8 +139,9 @@ async def remove(id: str) -> Any:
 async def password(new: shapes.NewPassword, id: str) -> Any:
     """Set a password: one's own with `current_password`, another's with principals.update. Other logins end."""
     who = await actor()
-    if who.id != id or who.scopes is not None:
+    if who.id != id:
         await require("principals.update")
+    await require_of_narrow("principals.update")
     row = await roci.read(principals.get, id)
     if who.id == id:
         await _check_current(who, row, new.current_password)
@@ -159,15 +160,15 @@ async def password(new: shapes.NewPassword, id: str) -> Any:
 async def _check_current(who: Actor, row: Principal, current: SecretStr | None) -> None:
     """A session that was left open must not be enough to lock its owner out."""
     if row.password_hash is None:
+        if who.via != "cookie" and not row.administrator:  # a token that leaked must not become a password
+            raise Forbidden("sign in with a browser to set your first password, or ask an administrator")
         return
     if current is None:
         raise Invalid("current_password: is required, to change your own password")
     try:
-        found = await roci.part(Passwords).check(row.name, current.get_secret_value(), who.address, KINDS)
+        await roci.part(Passwords).check_again(row, current.get_secret_value(), who.address)
     except Unauthenticated:
-        found = None
-    if found is None or found.id != row.id:
-        raise Forbidden("the current password is wrong")
+        raise Forbidden("the current password is wrong") from None
 
 
 # --- whoever asks ------------------------------------------------------------
@@ -187,10 +188,8 @@ async def me() -> Any:
 @returns(shapes.Me)
 async def change_me(body: shapes.OwnChanges) -> Any:
     """Change my own e-mail address or display name."""
-    who = await actor()
-    if who.scopes is not None:
-        await require("principals.update")
-    await roci.write(_change, who.id, vouched=False, **body.model_dump(exclude_none=True))
+    await require_of_narrow("principals.update")
+    await roci.write(_change, (await actor()).id, vouched=False, **body.model_dump(exclude_none=True))
     return await _me()
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from roci import Invalid, NotFound, Sensitive, current_actor
 
-from ...auth.passwords import Passwords
+from ...auth.passwords import SHORTEST, Passwords
 from ...domain import access, credentials, principals
 from ...domain.principals import NewPrincipal, Principal
-from ..http import accepts, client_address, needs, require, roci, signed_in
+from ..http import accepts, client_address, needs, require, require_of_narrow, roci, signed_in
 from . import shapes
 from .system import KINDS
 from .tolerant import Tolerant
@@ -24,10 +24,15 @@ def _all() -> list[Principal]:
 
 def _find(account: str) -> Principal:
     """By id or by name."""
-    row = principals.Principal.get_or_none(principals.Principal.id == account.lower()) or principals.find(account)
+    row = _meant(account)
     if row is None or row.kind not in KINDS:
         raise NotFound("Service account not found")
     return row
+
+
+def _meant(account: str) -> Principal | None:
+    """An id comes first: somebody's name may look like one."""
+    return principals.Principal.get_or_none(principals.Principal.id == account.lower()) or principals.find(account)
 
 
 @routes.get("")
@@ -58,14 +63,14 @@ def _add(new: shapes.NewAccount, password_hash: Sensitive) -> Principal:
 @signed_in
 async def show(account: str) -> Any:
     """One's own, or, with the right, anybody's."""
-    if not _is_own(account):
+    if not await _is_own(account):
         await require("principals.get")
     return shapes.account(await roci.read(_find, account))
 
 
-def _is_own(account: str) -> bool:
-    who = current_actor.get()
-    return account.lower() in (who.id, who.name.lower())
+async def _is_own(account: str) -> bool:
+    row = await roci.read(_meant, account)
+    return row is not None and row.id == current_actor.get().id
 
 
 @routes.put("/<account>")
@@ -105,16 +110,18 @@ async def remove(account: str) -> Any:
 @accepts(shapes.PasswordChange, optional=True)
 async def password(body: shapes.PasswordChange, account: str) -> Any:
     """One's own with the present one; another's with the right to. The sign-in that changes it stays, others end."""
-    own = _is_own(account)
+    own = await _is_own(account)
     if not own:
         await require("principals.update")
+    await require_of_narrow("principals.update")
     row = await roci.read(_find, account)
     if own and body.current_password is None:
         raise Invalid("current_password: is required")
     passwords = roci.part(Passwords)
     if body.current_password is not None:
-        await passwords.check(row.name, body.current_password, client_address(), [row.kind])
-    made = await passwords.make(body.new_password, shortest=1)
+        await passwords.check_again(row, body.current_password, client_address())
+    await roci.read(access.require_covers, row)  # before a hash is made for nothing
+    made = await passwords.make(body.new_password, shortest=1 if row.kind == "service" else SHORTEST)
     await roci.write(_set_password, row.id, made)
     return shapes.DONE
 

@@ -10,7 +10,7 @@ from roci import Invalid, NotFound
 
 from ...domain import access, principals, roles
 from ...domain.roles import Binding
-from ..http import accepts, needs, roci, signed_in
+from ..http import accepts, needs, require_of_narrow, roci, signed_in
 from . import shapes
 from .permissions import rules_of_all
 from .users import person
@@ -22,6 +22,7 @@ routes = Blueprint("roles", __name__, url_prefix="/roles")
 @signed_in
 async def index() -> Any:
     """All roles, by name."""
+    await require_of_narrow("roles.list")
     return [shapes.role(row) for row in sorted(await roci.read(roles.all_), key=lambda row: row.name)]
 
 

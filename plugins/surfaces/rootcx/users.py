@@ -10,7 +10,7 @@ from roci import NotFound
 
 from ...domain import principals
 from ...domain.principals import Principal
-from ..http import needs, roci, signed_in
+from ..http import needs, require_of_narrow, roci, signed_in
 from . import shapes
 
 routes = Blueprint("users", __name__, url_prefix="/users")
@@ -37,6 +37,7 @@ def _remove(id: str) -> None:
 @signed_in
 async def index() -> Any:
     """Everybody, by e-mail address."""
+    await require_of_narrow("principals.list")
     return [shapes.user(row) for row in await roci.read(people)]
 
 

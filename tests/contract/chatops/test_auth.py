@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from roci import Roci, Settings
+from roci_plugins.auth.passwords import Passwords
 from roci_plugins.domain import access, credentials, events, principals
+from roci_plugins.domain.principals import NewPrincipal, Principal
 from roci_plugins.surfaces.chatops.auth import ChatopsSettings
 
 from .conftest import NOBODY, PASSWORD, Api, person, said, wrong
@@ -185,6 +187,24 @@ async def test_a_wrong_present_password_is_in_the_audit_trail(admin: Api, roci: 
     assert said(await admin("POST", "/auth/change-password", body)) == (400, "Current password is incorrect")
     (row,), _ = await roci.read(events.list_, 10, 0, "AttemptRefused")
     assert (row.actor_name, row.data["path"]) == ("admin", "/chatops/api/v1/auth/change-password")
+
+
+async def test_a_token_that_is_not_for_it_changes_nothing_of_its_owner(admin: Api, nobody: Api, roci: Roci) -> None:
+    row = await person(roci, "bob")
+    _, secret = await roci.write(credentials.issue, row.id, "narrow", ["hosts.read"])
+    narrow = Api(nobody.client, str(secret))
+    body = {"current_password": PASSWORD, "new_password": "new-password", "new_password_confirm": "new-password"}
+    assert said(await narrow("PUT", "/auth/me", {"full_name": "x"}))[0] == 403
+    assert said(await narrow("POST", "/auth/change-password", body))[0] == 403
+    await nobody.as_("bob")
+
+
+async def test_a_namesakes_password_is_not_ones_own(admin: Api, roci: Roci) -> None:
+    hashed = await roci.part(Passwords).make("another horse")
+    bob = await roci.write(principals.add, NewPrincipal("bob", password_hash=hashed))
+    await roci.write(Principal.update(email="admin").where(Principal.id == bob.id).execute)  # before it was refused
+    body = {"current_password": "another horse", "new_password": "new-password", "new_password_confirm": "new-password"}
+    assert said(await admin("POST", "/auth/change-password", body))[0] == 400
 
 
 # --- who asks comes first ---

@@ -4,6 +4,8 @@ import datetime
 import re
 from typing import Any
 
+import pytest
+
 from roci import Roci, now
 from roci_plugins.domain import access, hostkeys, hosts
 from roci_plugins.domain.hosts import Host, Introduction
@@ -47,8 +49,8 @@ async def test_a_key_reaches_its_own_host_only(admin: Api, nobody: Api, host: Ho
         assert not roci.may(proven.actor, action, hostkeys.resource(other.id)) and not roci.may(proven.actor, action)
     assert not roci.may(proven.actor, "hosts.remove", hostkeys.resource(host.id))
     agent = Api(nobody.client, key=(await made(admin, host, name="admin"))["key"])
-    assert said(await agent("GET", f"/api-keys/server/{host.id}")) == (403, "Not enough permissions")
-    assert (await agent("GET", "/auth/me"))[0] == 404  # nobody has this account
+    assert said(await agent("GET", f"/api-keys/server/{host.id}"))[0] == 403
+    assert said(await agent("GET", "/auth/me")) == (403, "the key of a host is not for this")
 
 
 async def test_a_key_that_is_switched_off_is_nothing_at_once(admin: Api, nobody: Api, host: Host) -> None:
@@ -88,6 +90,25 @@ async def test_keys_go_with_their_host(admin: Api, nobody: Api, host: Host, roci
     await roci.write(hosts.remove, host.id)
     assert said(await agent("GET", "/api-keys/me"))[0] == 401
     assert said(await admin("GET", f"/api-keys/server/{host.id}"))[0] == 404
+
+
+FOR_PEOPLE = [
+    "/rootcx/api/v1/users",
+    "/rootcx/api/v1/roles",
+    "/rootcx/api/v1/permissions",
+    "/api/v0/auth/me",
+    "/account",
+]
+FOR_PEOPLE += ["/api/v1/me", "/api/v1/tokens", "/api/v1/access/permissions", "/api/v1/secrets"]
+
+
+@pytest.mark.parametrize("path", FOR_PEOPLE)
+async def test_a_key_opens_nothing_that_is_for_everybody_who_signs_in(
+    admin: Api, nobody: Api, host: Host, path: str
+) -> None:
+    agent = Api(nobody.client, key=(await made(admin, host))["key"])
+    response = await nobody.client.get(path, headers=agent.headers)
+    assert response.status_code == 403
 
 
 async def test_a_key_that_cannot_be(admin: Api, host: Host) -> None:

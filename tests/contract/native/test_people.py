@@ -161,6 +161,17 @@ async def test_a_credential_for_less_makes_none_for_more(api: Api, people: Peopl
     assert code(await narrow("PATCH", "/me", {"email": "other@example.org"})) == (403, "forbidden")
 
 
+async def test_a_first_password_is_set_in_a_browser_and_not_with_a_token(people: People, roci: Roci) -> None:
+    ann = await people("ann")
+    path, new = f"/users/{ann.id}/password", {"password": PASSWORD}
+    assert code(await ann("PUT", path, new)) == (403, "forbidden")
+    row = await roci.read(principals.get, ann.id)
+    assert row.password_hash is None
+    browser = Api(people.app.test_client())
+    browser.client.set_cookie("localhost", "roci_session", await roci.write(credentials.log_in, row, "oidc:home"))
+    assert (await browser("PUT", path, new))[0] == 200
+
+
 async def test_a_credential_that_is_not_for_tokens_makes_and_revokes_none_but_itself(people: People) -> None:
     whole, narrow = await people("ann"), await people("ann", scopes=["hosts.*"])
     assert code(await narrow("POST", "/tokens", {"name": "next", "scopes": ["hosts.*"]})) == (403, "forbidden")

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from roci import Roci, Sensitive
-from roci_plugins.domain import principals
-from roci_plugins.domain.principals import NewPrincipal
+from roci_plugins.auth.passwords import hashed
+from roci_plugins.domain import credentials, principals
+from roci_plugins.domain.principals import NewPrincipal, Principal
 
 from .conftest import HASH, PASSWORD, Api, code
 
@@ -127,6 +128,42 @@ async def test_anothers_password_takes_the_right_to(admin: Api) -> None:
         404,
         "NOT_FOUND",
     )
+
+
+async def test_who_is_named_like_anothers_id_is_not_that_other(admin: Api, roci: Roci) -> None:
+    victim = await roci.write(principals.add, NewPrincipal("bob", password_hash=Sensitive(HASH)))
+    user = await admin.account("eve")
+    renamed = Principal.update(name=victim.id, email="bob").where(Principal.name == "eve")  # from before it was refused
+    await roci.write(renamed.execute)
+    path = f"/service-accounts/{victim.id}"
+    assert code(await user("GET", path)) == (403, "FORBIDDEN")
+    body = {"current_password": PASSWORD, "new_password": "new-secure-password"}
+    assert code(await user("PUT", f"{path}/password", body)) == (403, "FORBIDDEN")
+    assert (await roci.read(principals.get, victim.id)).password_hash == HASH
+
+
+async def test_the_present_password_is_ones_own_and_not_a_namesakes(admin: Api, roci: Roci) -> None:
+    await roci.write(principals.add, NewPrincipal("bob", "service", password_hash=hashed("another horse")))
+    user = await admin.account("eve")
+    await roci.write(Principal.update(email="eve").where(Principal.name == "bob").execute)
+    body = {"current_password": "another horse", "new_password": "new-secure-password"}
+    assert code(await user("PUT", "/service-accounts/eve/password", body)) == (401, "UNAUTHORIZED")
+
+
+async def test_people_keep_the_rule_for_their_passwords(admin: Api, roci: Roci) -> None:
+    await roci.write(principals.add, NewPrincipal("bob", password_hash=Sensitive(HASH)))
+    path, bob = "/service-accounts/bob/password", await admin.as_("bob")
+    assert code(await bob("PUT", path, {"current_password": PASSWORD, "new_password": "a"})) == (400, "BAD_REQUEST")
+    assert code(await admin("PUT", path, {"new_password": "nine-char"})) == (400, "BAD_REQUEST")
+    await bob.ok("PUT", path, {"current_password": PASSWORD, "new_password": "ten-chars!"})
+
+
+async def test_a_token_that_is_not_for_it_sets_no_password(admin: Api, roci: Roci) -> None:
+    row = await roci.write(principals.add, NewPrincipal("ci", "service", password_hash=Sensitive(HASH)))
+    _, secret = await roci.write(credentials.issue, row.id, "narrow", ["hosts.read"])
+    body = {"current_password": PASSWORD, "new_password": "new-secure-password"}
+    narrow = Api(admin.client, str(secret))
+    assert code(await narrow("PUT", "/service-accounts/ci/password", body)) == (403, "FORBIDDEN")
 
 
 # --- nobody rises by somebody else's account ---

@@ -329,6 +329,14 @@ async def test_a_token_for_little_shows_little(roci: Roci, nobody: Api, admin: A
     assert (await Api(nobody.client, token=secret)("GET", "/permissions"))[1]["permissions"] == ["roci:hosts.*"]
 
 
+async def test_a_token_for_little_does_not_see_who_is_here(roci: Roci, nobody: Api, admin: Api, bob: Api):
+    for path, action in (("/users", "principals.list"), ("/roles", "roles.list")):
+        assert (await bob("GET", path))[0] == 200
+        for scope, status in (("hosts.*", 403), (action, 200)):
+            _, secret = await roci.write(credentials.issue, admin.id, f"{path} {scope}", [scope])
+            assert (await Api(nobody.client, token=secret)("GET", path))[0] == status, (path, scope)
+
+
 # --- platform secrets --------------------------------------------------------
 
 
