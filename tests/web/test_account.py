@@ -16,6 +16,8 @@ from roci_plugins.domain.principals import Principal
 
 from .people import PASSWORD, code, give_codes, leads_to, make, send, sign_in, text, token
 
+HERE = {"Origin": "http://localhost"}
+
 
 @pytest.fixture
 async def ann(roci: Roci) -> Principal:
@@ -233,10 +235,10 @@ async def test_who_has_nothing_to_show_must_have_signed_in_just_now(roci: Roci, 
     await roci.write(lambda: credentials.Login.update(proved_at=old).execute())
     refused = await send(client, "/account/totp")
     assert refused.status_code == 403 and "less than 10 minutes ago" in await text(refused)
+    first = await client.put(f"/api/v1/users/{eve.id}/password", json={"password": "correct horse"}, headers=HERE)
+    assert first.status_code == 403 and (await roci.read(principals.get, eve.id)).password_hash is None
     asked = {"token": await token(client), "proof": ""}
-    assert (
-        await client.post("/account/passkeys/options", json=asked, headers={"Origin": "http://localhost"})
-    ).status_code == 403
+    assert (await client.post("/account/passkeys/options", json=asked, headers=HERE)).status_code == 403
 
 
 async def test_what_is_done_to_factors_is_recorded_without_a_secret(

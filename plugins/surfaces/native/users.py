@@ -9,6 +9,7 @@ from quart import Blueprint, request
 
 from roci import Actor, Forbidden, Invalid, Sensitive, Unauthenticated
 
+from ...auth.factors import Factors
 from ...auth.passwords import Passwords
 from ...auth.rbac import Rbac
 from ...domain import access, credentials, factors, principals
@@ -162,6 +163,9 @@ async def _check_current(who: Actor, row: Principal, current: SecretStr | None) 
     if row.password_hash is None:
         if who.via != "cookie" and not row.administrator:  # a token that leaked must not become a password
             raise Forbidden("sign in with a browser to set your first password, or ask an administrator")
+        if who.via == "cookie":
+            shown = current.get_secret_value() if current else ""
+            await roci.part(Factors).prove_again(row, shown, who.address, who.credential)
         return
     if current is None:
         raise Invalid("current_password: is required, to change your own password")
