@@ -201,10 +201,10 @@ async def test_an_exception_is_one_still(app: Quart, roci: Roci) -> None:
     assert not wrong, "".join(wrong)
 
 
-@pytest.mark.parametrize("scope", ["", "nothing.*"])
-async def test_a_credential_for_other_things_opens_nothing(app: Quart, roci: Roci, scope: str) -> None:
+@pytest.mark.parametrize("scopes", [[], ["nothing.*"]])
+async def test_a_credential_for_other_things_opens_nothing(app: Quart, roci: Roci, scopes: list[str]) -> None:
     await token_with(roci, ("*", "*"))
-    narrow = await roci.write(lambda: credentials.issue(principals.by_name("p0").id, "narrow", [scope])[1])
+    narrow = await roci.write(lambda: credentials.issue(principals.by_name("p0").id, "narrow", scopes)[1])
     asked = [(case, str(narrow)) for case in guarded(app)]
     wrong = await failures(app, asked, lambda status: status == 403)
     assert not wrong, "".join(wrong)
