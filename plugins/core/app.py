@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import re
@@ -232,10 +233,14 @@ async def _read_as_ours(roci: Roci, surface: Surface, error: HTTPException) -> R
 def _is_open(error: HTTPException) -> bool:
     """Whether anybody may use this path by another method than was tried."""
     adapter = current_app.create_url_adapter(request)
-    views = (
-        (adapter.match(method=method)[0] for method in getattr(error, "valid_methods", None) or ()) if adapter else ()
-    )
-    return any(getattr(current_app.view_functions[view], "access", "") == "public" for view in views)
+    if adapter is None:
+        return False
+    for method in getattr(error, "valid_methods", None) or ():
+        with contextlib.suppress(HTTPException):  # a method that only a websocket has
+            view = current_app.view_functions[adapter.match(method=method)[0]]
+            if getattr(view, "access", "") == "public":
+                return True
+    return False
 
 
 async def refused(roci: Roci, error: RociError) -> None:
