@@ -12,16 +12,14 @@ import datetime
 import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from typing import ClassVar, Literal
-
-import msgspec
+from typing import Literal
 
 from roci import Forbidden, Roci, TooMany, Unauthenticated, hookimpl
 
 from ..domain import credentials, factors, keyring
 from ..domain.principals import Principal
 from .passwords import Passwords
-from .sign_in import SecondFactors
+from .sign_in import SecondFactors, SignIn
 
 Missing = Literal["", "code", "enrolment"]
 WRONG_CODES = 5  # until there is a wait
@@ -35,14 +33,6 @@ ASKED = {
     "code": "a second factor is required: send `otp` too, a code of your app or a recovery code",
     "enrolment": "a second factor is required here: sign in at /login with a browser, and set one up",
 }
-
-
-class SignIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """How people sign in."""
-
-    section: ClassVar[str] = "sign_in"
-
-    second_factor: Literal["optional", "required"] = "optional"
 
 
 class SecondFactorRequired(Unauthenticated):

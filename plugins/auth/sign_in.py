@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Collection
+from typing import ClassVar, Literal
 
-from roci import Roci, Unauthenticated
+import msgspec
 
+from roci import Forbidden, Roci, Unauthenticated
+
+from ..domain import principals
 from ..domain.principals import Principal
 from .passwords import Passwords
+
+SWITCHED_OFF = "signing in by password is switched off here: use an identity provider or a passkey, or an API token"
+
+
+class SignIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How people sign in."""
+
+    section: ClassVar[str] = "sign_in"
+
+    second_factor: Literal["optional", "required"] = "optional"
+    passwords: Literal["on", "off"] = "on"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +51,12 @@ async def with_password(
     otp: str | None = None,
     kinds: Collection[str] = ("person",),
 ) -> Principal:
-    """Who this is. Raises Unauthenticated, or TooMany after wrong attempts, wrong second factors included."""
+    """Who this is. Raises Unauthenticated, or TooMany after wrong attempts, wrong second factors included; Forbidden
+    for people where passwords are switched off."""
     passwords = roci.part(Passwords)
+    only_others = not await takes_passwords(roci)
+    if only_others and "service" not in kinds:
+        raise Forbidden(SWITCHED_OFF)
     person = await passwords.check(name_or_email, password, address, kinds, forgive=False)
     try:
         await require_factor(roci, person, otp)
@@ -46,4 +65,12 @@ async def with_password(
             passwords.failed(person, address)
         raise
     passwords.succeeded(person, address)
+    if only_others and person.kind == "person":
+        raise Forbidden(SWITCHED_OFF)
     return person
+
+
+async def takes_passwords(roci: Roci) -> bool:
+    """Whether people may sign in by password. They may, whatever the settings say, while no administrator has a
+    passkey or an account of a provider: the switch must not lock everybody out."""
+    return roci.section(SignIn).passwords == "on" or await roci.read(principals.passwords_are_needed)

@@ -52,6 +52,9 @@ class Passkey(Model):
     last_used_at = Utc(null=True)
 
 
+principals.way_in("passkey", "select principal_id from passkey")
+
+
 @dataclasses.dataclass(frozen=True)
 class NewPasskey:
     name: str
@@ -283,8 +286,10 @@ def remove_passkey(principal_id: str, id: str) -> None:
     row = Passkey.get_or_none(Passkey.principal == principal_id, Passkey.id == id)
     if row is None:
         raise NotFound("you have no such passkey")
-    Passkey.delete().where(Passkey.id == row.id).execute()
-    emit(PasskeyRemoved(row.id, principal_id, principals.get(principal_id).name, row.name))
+    name = principals.get(principal_id).name
+    with principals.keeping_an_administrator(name, "left without a passkey"):
+        Passkey.delete().where(Passkey.id == row.id).execute()
+    emit(PasskeyRemoved(row.id, principal_id, name, row.name))
     _without_factor_no_codes(principal_id)
 
 
@@ -294,9 +299,10 @@ def remove_passkey(principal_id: str, id: str) -> None:
 def reset(principal_id: str) -> None:
     """For somebody who lost their phone and their recovery codes. Ends their logins; only who may do all they may."""
     person = principals.get(principal_id)
-    access.require_covers(person)
+    access.require_grantable(access.grants(person))  # of a credential for less it is asked even of oneself
     for table in (Totp, RecoveryCode, Passkey):
-        table.delete().where(table.principal == principal_id).execute()
+        with principals.keeping_an_administrator(person.name, "left without a passkey"):
+            table.delete().where(table.principal == principal_id).execute()
     secrets.remove_scope(_scope(principal_id))
     credentials.end_logins(principal_id)
     emit(FactorsRemoved(principal_id, person.name))

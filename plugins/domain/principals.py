@@ -189,13 +189,19 @@ def _administrators() -> Any:
     return Principal.select().where(Principal.administrator & ~Principal.disabled & (Principal.kind == "person"))
 
 
-_OTHER_WAYS: list[Callable[[], Collection[str]]] = []
+_OTHER_WAYS: dict[str, str] = {}  # table: whose sign-in it holds, as a select of principals' ids
 
 
-def way_in(ids: Callable[[], Collection[str]]) -> Callable[[], Collection[str]]:
-    """Mark a function that knows the ids of principals who sign in by something else than a password."""
-    _OTHER_WAYS.append(ids)
-    return ids
+def way_in(table: str, ids: str) -> None:
+    """Say that people sign in by what this table holds, too. For the module that owns the table, which is above."""
+    _OTHER_WAYS[table] = ids
+
+
+def _with_other_ways() -> set[str]:
+    """Ids of those who can sign in by something else than a password."""
+    db = Principal._meta.database
+    sql = cast(Callable[..., Any], db.execute_sql)
+    return {id for table, ids in _OTHER_WAYS.items() if db.table_exists(table) for (id,) in sql(ids)}
 
 
 @contextlib.contextmanager
@@ -208,10 +214,16 @@ def keeping_an_administrator(name: str, instead: str) -> Iterator[None]:
         raise Protected(f"{name} is the last enabled administrator who can sign in and cannot be {instead}")
 
 
+def passwords_are_needed() -> bool:
+    """Whether no administrator could sign in without one."""
+    others = _with_other_ways()
+    return not any(row.id in others for row in _administrators())
+
+
 def _who_administers() -> tuple[set[str], set[str]]:
     """Ids of the enabled administrators, and of those among them who can sign in."""
     rows = list(_administrators())
-    others = {id for ids in _OTHER_WAYS for id in ids()} if rows else set()
+    others = _with_other_ways() if rows else set()
     return {row.id for row in rows}, {row.id for row in rows if row.password_hash or row.id in others}
 
 

@@ -66,6 +66,11 @@ class Identity(Model):
         indexes = ((("provider", "subject"), True),)
 
 
+principals.way_in(
+    "identity", "select principal_id from identity join provider on provider.id = provider_id where provider.enabled"
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class NewProvider:
     """`role_claim` names the claim whose values are roles that newcomers get: any role that exists here."""
@@ -224,7 +229,8 @@ def remove(name: str, force: bool = False) -> None:
     if linked and not force:
         raise Conflict(f"{linked} people sign in with {name}: they could not any more; force it if that is meant")
     secrets.remove_scope(f"provider/{name}")
-    Provider.delete().where(Provider.id == row.id).execute()
+    with principals.keeping_an_administrator(name, "removed: an administrator signs in with it"):
+        Provider.delete().where(Provider.id == row.id).execute()
     emit(ProviderRemoved(name, before=shown(row)))
 
 

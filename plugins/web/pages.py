@@ -15,7 +15,7 @@ from ..agent.hub import Hub
 from ..auth import cookies
 from ..auth.factors import SecondFactorRequired
 from ..auth.passwords import Passwords
-from ..auth.sign_in import require_factor, with_password
+from ..auth.sign_in import require_factor, takes_passwords, with_password
 from ..core.app import identify, refused
 from ..domain import credentials
 from ..surfaces.http import base_url, check_origin, client_address, public, read_body, roci
@@ -85,6 +85,7 @@ async def _login_page(target: str, name: str = "", message: str | None = None) -
         name=name[:100],
         passkeys=not site().trouble,
         providers=await offered(),
+        passwords=await takes_passwords(roci),
     )
 
 

@@ -189,6 +189,31 @@ def test_nobody_resets_the_factors_of_somebody_who_may_do_more(ann: Principal, r
     assert factors.held(ann.id).totp
 
 
+def test_a_credential_for_less_does_not_reset_its_owners_factors(ann: Principal, ring: Keyring):
+    factors.add_totp(ring, ann.id, SEED, code())
+    before = current_actor.set(Actor(ann.id, ann.name, scopes=frozenset({"principals.update"})))
+    try:
+        with pytest.raises(Forbidden):
+            factors.reset(ann.id)
+    finally:
+        current_actor.reset(before)
+    assert factors.held(ann.id).totp
+
+
+def test_the_passkey_of_the_only_administrator_who_can_sign_in_stays(ann: Principal):
+    factors.add_passkey(ann.id, KEY)
+    Principal.update(password_hash=None).execute()
+    key = factors.passkeys(ann.id)[0]
+    for go in (lambda: factors.remove_passkey(ann.id, key.id), lambda: factors.reset(ann.id)):
+        with (
+            pytest.raises(Conflict, match="last enabled administrator who can sign in"),
+            Principal._meta.database.atomic(),
+        ):
+            go()
+    access.add_administrator(NewPrincipal("bob", password_hash=Sensitive("a hash")))
+    factors.remove_passkey(ann.id, key.id)
+
+
 def test_who_has_no_factor_is_found(ann: Principal, ring: Keyring):
     bob, eve = principals.add(NewPrincipal("bob")), principals.add(NewPrincipal("eve"))
     principals.add(NewPrincipal("ci", kind="service"))
