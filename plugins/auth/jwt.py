@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import msgspec
-from joserfc import jwk, jws
-from joserfc.errors import JoseError
 from quart import Request, Websocket
 
 from roci import Actor, Authenticator, Event, Roci, Sensitive, Task, Unauthenticated, hookimpl
@@ -68,6 +66,8 @@ class Tokens:
         self, dialect: str, principal: Principal, login: Login, ttl: datetime.timedelta | float, **claims: Any
     ) -> Sensitive:
         """A token for `ttl` (a number: seconds). `claims` add to the dialect's own, or replace them."""
+        from joserfc import jwk, jws
+
         said = {**MAKE[dialect](principal, login), **claims}
         if dialect == "rootcx" and said["typ"] == "refresh":  # its documents tell the two apart by these
             said = {**said, "email": None, "sid": None, "session_id": login.id}
@@ -97,6 +97,9 @@ class Tokens:
 
     def _signed(self, dialect: str, text: str) -> Claims:
         """By one of the dialect's keys, with the one algorithm."""
+        from joserfc import jwk, jws
+        from joserfc.errors import JoseError
+
         if len(text) > LONGEST:
             raise refused("this token is malformed")
         try:
@@ -140,6 +143,9 @@ def _login_id(dialect: str, said: Claims) -> str:
 
 def dialect_of(text: str) -> str | None:
     """Which dialect a token claims to be of, unverified; None: of none of ours. Raises Unauthenticated for no JWT."""
+    from joserfc import jws
+    from joserfc.errors import JoseError
+
     try:
         said = msgspec.json.decode(jws.extract_compact(text[:LONGEST].encode("ascii")).payload)
     except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -13,18 +13,19 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import httpx2
 import msgspec
-from joserfc import jwk, jws
-from joserfc.errors import JoseError
 
 from roci import Invalid, Sensitive, TooMany, Unauthenticated, Unavailable
 
 from ..domain.principals import EMAIL
 from ..domain.providers import Account, Provider, check_address
+
+if TYPE_CHECKING:  # both are imported where they are used: most installations have no provider
+    import httpx2
+    from joserfc import jwk
 
 log = logging.getLogger("roci.oidc")
 ALGORITHMS = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
@@ -101,6 +102,8 @@ class Relying:
     @functools.cached_property
     def _http(self) -> httpx2.AsyncClient:
         """Made when it is first needed: reading the certificates takes time, and many have no provider."""
+        import httpx2
+
         return httpx2.AsyncClient(timeout=PATIENCE, follow_redirects=False, transport=self._transport)
 
     async def close(self) -> None:
@@ -210,6 +213,8 @@ class Relying:
 
     async def _json(self, issuer: str, method: str, url: str, **given: Any) -> Claims:
         """An answer of the provider. Raises Unavailable, or Unauthenticated where it refuses a code or a token."""
+        import httpx2
+
         host = urlsplit(url).netloc
         headers = {"Accept": "application/json", **given.pop("headers", {})}
         try:
@@ -263,6 +268,9 @@ def _object(status: int, body: bytes, host: str) -> Claims:
 
 def _read_keys(found: Claims) -> list[jwk.Key]:
     """The keys that can sign; those of kinds we do not know are left out, and so is what is secret."""
+    from joserfc import jwk
+    from joserfc.errors import JoseError
+
     kept: list[jwk.Key] = []
     entries = found.get("keys")
     for entry in entries[:100] if isinstance(entries, list) else []:
@@ -276,6 +284,9 @@ def _read_keys(found: Claims) -> list[jwk.Key]:
 
 def _opened(text: str, key: jwk.Key) -> Claims | None:
     """The claims, if this key signed them; None: it did not, or nobody did."""
+    from joserfc import jws
+    from joserfc.errors import JoseError
+
     try:
         header = jws.extract_compact(text.encode("ascii")).headers()
         algorithm, kid = header.get("alg"), header.get("kid")
