@@ -23,7 +23,7 @@ class SignIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     section: ClassVar[str] = "sign_in"
 
     second_factor: Literal["optional", "required"] = "optional"
-    passwords: Literal["on", "off"] = "on"
+    passwords: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +54,10 @@ async def with_password(
     """Who this is. Raises Unauthenticated, or TooMany after wrong attempts, wrong second factors included; Forbidden
     for people where passwords are switched off."""
     passwords = roci.part(Passwords)
-    only_others = not await takes_passwords(roci)
-    if only_others and "service" not in kinds:
-        raise Forbidden(SWITCHED_OFF)
+    if not await takes_passwords(roci):
+        kinds = [kind for kind in kinds if kind != "person"]
+        if not kinds:
+            raise Forbidden(SWITCHED_OFF)
     person = await passwords.check(name_or_email, password, address, kinds, forgive=False)
     try:
         await require_factor(roci, person, otp)
@@ -65,12 +66,10 @@ async def with_password(
             passwords.failed(person, address)
         raise
     passwords.succeeded(person, address)
-    if only_others and person.kind == "person":
-        raise Forbidden(SWITCHED_OFF)
     return person
 
 
 async def takes_passwords(roci: Roci) -> bool:
     """Whether people may sign in by password. They may, whatever the settings say, while no administrator has a
     passkey or an account of a provider: the switch must not lock everybody out."""
-    return roci.section(SignIn).passwords == "on" or await roci.read(principals.passwords_are_needed)
+    return roci.section(SignIn).passwords or await roci.read(principals.passwords_are_needed)

@@ -186,7 +186,7 @@ def open_login(principal: Principal, dialect: str, lasts: datetime.timedelta, vi
 
 def _begin(principal: Principal, dialect: str, lasts: datetime.timedelta, via: str, secret: str) -> Login:
     principals.still(principal.id, principal.password_set_at)
-    _make_room(principal)
+    _make_room(principal, dialect)
     moment = now()
     row = Login.create(
         principal=principal,
@@ -203,9 +203,9 @@ def _begin(principal: Principal, dialect: str, lasts: datetime.timedelta, via: s
     return row
 
 
-def _make_room(principal: Principal) -> None:
-    """For one more login: those of one principal that were not seen for longest end."""
-    held = Login.select().where(Login.principal == principal, Login.expires_at > now())
+def _make_room(principal: Principal, dialect: str) -> None:
+    """For one more login: those of one principal in a dialect that were not seen for longest end."""
+    held = Login.select().where(Login.principal == principal, Login.dialect == dialect, Login.expires_at > now())
     for row in list(held.order_by(Login.last_seen_at.desc(), Login.created_at.desc()).offset(MOST_LOGINS - 1)):
         end_login(row.id)
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import re
+import unicodedata
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
@@ -109,10 +110,14 @@ def add(new: NewPrincipal, namesakes: bool = False) -> Principal:
     return row
 
 
+UNSEEN = ("Cc", "Cs", "Zl", "Zp")  # controls, halves of characters, ends of lines
+TURNING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # make text read as another
+
+
 def check_lines(**given: Any) -> None:
     """Texts that lists, logs and terminals show as they are. Raises Invalid for what is not one printable line."""
     for field, text in given.items():
-        if isinstance(text, str) and not text.isprintable():
+        if isinstance(text, str) and any(unicodedata.category(each) in UNSEEN or each in TURNING for each in text):
             raise Invalid(f"{field}: one line of printable characters only")
 
 
@@ -247,6 +252,14 @@ def change(id: str, vouched: bool = True, namesakes: bool = False, **changes: An
 
 def _only(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: values.get(name) for name in names}
+
+
+def rename(id: str, name: str) -> None:
+    """For somebody without bindings, which go by name."""
+    row = get(id)
+    _check_name(name)
+    Principal.update(name=name, updated_at=now()).where(Principal.id == id).execute()
+    emit(PrincipalChanged(row.id, name, {"name": row.name}, {"name": name}))
 
 
 def set_administrators(names: Collection[str]) -> None:

@@ -29,7 +29,7 @@ from roci import (
     now,
 )
 
-from . import access, principals, registration, secrets
+from . import access, principals, registration, roles, secrets
 from .keyring import Keyring
 from .model import Json, Model, Utc
 from .principals import NewPrincipal, Principal
@@ -140,7 +140,8 @@ def put(ring: Keyring, new: NewProvider, client_secret: str | None = None) -> Pr
         if row.issuer != new.issuer and Identity.select().where(Identity.provider == row).exists():
             raise Conflict(f"people are linked to {row.name} at {row.issuer}: remove it before another takes its name")
         before = shown(row)
-        Provider.update(**values, updated_at=now()).where(Provider.id == row.id).execute()
+        with principals.keeping_an_administrator(row.name, "switched off: an administrator signs in with it"):
+            Provider.update(**values, updated_at=now()).where(Provider.id == row.id).execute()
         emit(ProviderChanged(new.name, before, values))
     if client_secret is not None:
         secrets.put(ring, f"provider/{new.name}", SECRET, client_secret)
@@ -266,10 +267,13 @@ def _refreshed(person: Principal, account: Account) -> Principal:
 
 def _holder(email: str) -> Principal | None:
     """Whose an address is that a provider has verified: who only says that it is theirs loses it."""
+    email = email.strip().lower()
     person = principals.by_email(email)
     if person is None or person.email_vouched:
         return person
     principals.change(person.id, email="")
+    if person.name.lower() == email and not roles.bindings(person.name):  # nor may a role meant for its owner go there
+        principals.rename(person.id, registration.free_name(f"unverified-{email}"))
     return None
 
 

@@ -31,6 +31,7 @@ def welcome(person: Principal, is_near: bool) -> None:
             " `roci serve` prints, or set ROCI_ADMIN_PASSWORD"
         )
     access.make_administrator(person.name)
+    principals.change(person.id, email=person.email)  # whoever owns all of this is believed that the address is theirs
 
 
 def register(email: str, display_name: str, password_hash: Sensitive, is_near: bool) -> Principal:

@@ -91,9 +91,12 @@ def confined(grants: Iterable[Grant], space: str | None) -> Iterator[Grant]:
 
 def contains(held: Grant, wanted: Grant) -> bool:
     """Whether whoever holds one grant holds the other too: by pattern, so it may say no where the sum says yes."""
-    return includes(held.action, wanted.action) and all(
-        (held.space is None or is_inside(resource, held.space)) and includes(held.resource, resource)
-        for resource in _reach(wanted)
+    return held == wanted or (
+        includes(held.action, wanted.action)
+        and all(
+            (held.space is None or is_inside(resource, held.space)) and includes(held.resource, resource)
+            for resource in _reach(wanted)
+        )
     )
 
 

@@ -24,6 +24,7 @@ import msgspec
 
 from roci import Conflict, Invalid, Unavailable, __version__, now
 
+from ..domain import keyring
 from . import backup
 from .backup import DATABASE, FORMAT, MANIFEST, Manifest, Member
 
@@ -259,6 +260,16 @@ def _too_new(manifest: Manifest, what: str) -> str:
     )
 
 
+def _new_key(new: Path, data: Path, manifest: Manifest) -> list[str]:
+    """A backup from before there was a key file has nothing sealed: it does not go with the key that is here."""
+    if keyring.FILE in manifest.members or not (data / keyring.FILE).exists():
+        return []
+    if keyring.used_keys(new / DATABASE):
+        return []
+    keyring.Keyring(new / keyring.FILE, new / DATABASE).make()
+    return [keyring.FILE]
+
+
 def _decide(data: Path, manifest: Manifest) -> None:
     """Write the note. The database comes last in it, since it makes no sense without the keys."""
     new = data / STAGE / "new"
@@ -266,8 +277,9 @@ def _decide(data: Path, manifest: Manifest) -> None:
         for parent in list(PurePosixPath(name).parents)[:-1]:
             if os.path.lexists(data / parent) and not (data / parent).is_dir():
                 raise Conflict(f"{data / parent} is in the way: it is no folder")
+    members = [*manifest.members, *_new_key(new, data, manifest)]
     _own_all(new, data)
-    names = sorted((name for name in manifest.members if not _is_same(new / name, data / name)), key=DATABASE.__eq__)
+    names = sorted((name for name in members if not _is_same(new / name, data / name)), key=DATABASE.__eq__)
     note = data / STAGE / NOTE
     draft = note.with_suffix(".tmp")
     draft.write_bytes(msgspec.json.encode(Decision(f"{now():%Y%m%dT%H%M%SZ}", names)))

@@ -26,7 +26,7 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    settings.sections["sign_in"] = {"passwords": "off"}
+    settings.sections["sign_in"] = {"passwords": False}
     return settings
 
 
@@ -53,7 +53,7 @@ async def test_people_come_another_way_and_services_as_before(roci: Roci, anonym
     assert await statuses(anonymous, "root") == [200, 200, 200, 200], "nobody could sign in without: the switch waits"
 
     await roci.write(factors.add_passkey, root.id, NewPasskey("key", "localhost", b"id", b"key", 0))
-    assert await statuses(anonymous, "root") == [403, 403, 403, 401], "Raworc asks for the second factor first"
+    assert await statuses(anonymous, "root") == [403, 403, 403, 401], "Raworc, which knows services, says no more"
     await add(roci, "robot", "service")
     assert await statuses(anonymous, "robot") == [403, 403, 403, 200]
     page = await (await anonymous.get("/login")).get_data(as_text=True)

@@ -74,6 +74,11 @@ def test_a_kind_is_one_of_those_there_are():
         principals.add(NewPrincipal("casper", kind="ghost"))
 
 
+def test_names_are_written_as_their_owners_write_them():
+    for number, name in enumerate(("山田\u3000太郎", "علی\u200cرضا", "Zoë O'Neil", "👩\u200d🚀 Ann")):
+        assert principals.add(NewPrincipal(f"p{number}", display_name=name)).display_name == name
+
+
 @pytest.mark.parametrize("wrong", ["a\x00b@x.org", "a\x1b[2Jb@x.org", "a\u202eb@x.org", "a@x\x7f.org"])
 @pytest.mark.parametrize("field", ["email", "display_name", "description"])
 def test_what_is_shown_of_somebody_is_one_printable_line(field: str, wrong: str):

@@ -42,6 +42,7 @@ def test_the_first_person_administers_and_the_second_may_do_nothing():
     first, second = register("Ann@Example.com "), register("bob@example.com")
     assert (first.name, first.email, first.administrator) == ("ann@example.com", "ann@example.com", True)
     assert not second.administrator and access.grants(second) == []
+    assert (first.email_vouched, second.email_vouched) == (True, False)
 
 
 def test_services_and_people_without_rights_do_not_take_the_first_place():

@@ -64,6 +64,7 @@ def test_a_grant_reaches_no_further_than_its_space_and_resource(
     ("held", "wanted", "contained"),
     [
         (("*", "*", None), ("*", "*", None), True),
+        (("secrets.list", "platform", "x"), ("secrets.list", "platform", "x"), True),
         (("*", "*", None), ("secrets.*", "space/a", "a"), True),
         (("*", "*", "a"), ("*", "*", "a"), True),
         (("*", "*", "a"), ("*", "*", None), False),

@@ -10,6 +10,7 @@ import pyrage
 import pytest
 
 from roci import Conflict, Invalid, RociError
+from roci_plugins.domain import keyring
 from roci_plugins.work import backup, restore
 
 from .archives import ROWS, database, entry, make_data, manifest, rows, tar
@@ -108,6 +109,19 @@ def test_a_database_that_is_there_is_replaced_only_by_force_and_kept(tmp_path: P
     assert [name.partition(".replaced-")[0] for name in kept] == ["roci.db", "secret.key"]
     assert rows(data, kept[0]) == [(9, "old", None)]
     assert (data / kept[1]).read_bytes() == b"old key"
+
+
+def test_a_backup_from_before_there_was_a_key_does_not_go_with_the_key_that_is_here(tmp_path: Path) -> None:
+    origin, out = make_data(tmp_path / "origin"), io.BytesIO()
+    (origin / "secret.key").unlink()
+    backup.create(origin, out)
+    out.seek(0)
+    data = make_data(tmp_path / "data")
+    restore.restore(out, data, forced())
+    new = keyring.load(data / "secret.key")
+    assert new.sealed_from is None and len(new.keys) == 1
+    kept = next(data.glob("secret.key.replaced-*"))
+    assert kept.read_bytes() == bytes(range(32))
 
 
 def test_the_log_of_the_old_database_is_not_played_into_the_new_one(tmp_path: Path, archive: io.BytesIO) -> None:
