@@ -7,18 +7,14 @@ with `disable: [facts.address]` and register `ReverseNames` over what you like.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
-import dns.asyncresolver
-import dns.exception
-import dns.nameserver
-import dns.resolver
-import dns.reversename
 import msgspec
 
 from roci import Candidate, FactSource, Roci, hookimpl
@@ -95,16 +91,20 @@ class Dns:
         self.nameservers = nameservers
 
     async def names(self, ip: str) -> list[str]:
-        pointers = await self._ask(dns.reversename.from_address(ip), "PTR")
+        pointers = await self._ask(f"{ipaddress.ip_address(ip).reverse_pointer}.", "PTR")
         return [pointer.target.to_text(omit_final_dot=True) for pointer in pointers]
 
     async def addresses(self, name: str, version: int) -> list[str]:
         records = await self._ask(f"{name.removesuffix('.')}.", "A" if version == 4 else "AAAA")
         return [str(ipaddress.ip_address(record.address)) for record in records]
 
-    async def _ask(self, name: Any, kind: str) -> Iterable[Any]:
+    async def _ask(self, name: str, kind: str) -> Iterable[Any]:
+        await asyncio.to_thread(importlib.import_module, "dns.asyncresolver")  # large, and many never need it
+        import dns.exception
+        import dns.resolver
+
         try:
-            return await self._resolver().resolve(name, kind, search=False)
+            return cast(Iterable[Any], await self._resolver().resolve(name, kind, search=False))
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return []
         except dns.exception.Timeout:
@@ -112,16 +112,19 @@ class Dns:
         except (dns.exception.DNSException, OSError, ValueError) as error:
             raise LookupFailed(str(error) or type(error).__name__) from None
 
-    def _resolver(self) -> dns.asyncresolver.Resolver:
+    def _resolver(self) -> Any:
+        import dns.asyncresolver
+        import dns.nameserver
+
         resolver = dns.asyncresolver.Resolver(configure=not self.nameservers)
         if self.nameservers:
-            resolver.nameservers = [read_nameserver(text) for text in self.nameservers]
+            resolver.nameservers = [dns.nameserver.Do53Nameserver(*read_nameserver(text)) for text in self.nameservers]
         resolver.timeout = 1.0  # for one try: the whole has a limit of its own
         return resolver
 
 
-def read_nameserver(text: str) -> dns.nameserver.Do53Nameserver:
-    """A server from "10.0.0.1", "10.0.0.1:5353", "fd00::1" or "[fd00::1]:5353". Raises ValueError."""
+def read_nameserver(text: str) -> tuple[str, int]:
+    """Address and port from "10.0.0.1", "10.0.0.1:5353", "fd00::1" or "[fd00::1]:5353". Raises ValueError."""
     host, port = text, "53"
     if text.startswith("[") and text.endswith("]"):
         host = text[1:-1]
@@ -134,7 +137,7 @@ def read_nameserver(text: str) -> dns.nameserver.Do53Nameserver:
             raise ValueError
     except ValueError:
         raise ValueError(f"nameservers: {text!r} is not an address, such as 10.0.0.1 or 10.0.0.1:5353") from None
-    return dns.nameserver.Do53Nameserver(host, int(port))
+    return host, int(port)
 
 
 class ReverseNames:

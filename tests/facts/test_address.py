@@ -244,8 +244,8 @@ async def test_what_is_kept_has_a_bound() -> None:
     ],
 )
 def test_a_name_server_is_an_address_with_or_without_a_port(text: str, address: str, port: int) -> None:
-    server = read_nameserver(text)
-    assert (server.address, server.port) == (address, port)
+    found = read_nameserver(text)
+    assert found == (address, port)
 
 
 @pytest.mark.parametrize(

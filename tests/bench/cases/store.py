@@ -107,6 +107,8 @@ def _raw(template: Path, path: Path, transactions: list[list[list[Statement]]]) 
         db.execute("pragma journal_mode = wal")
         db.execute("pragma synchronous = full")
         db.execute("pragma foreign_keys = 1")
+        for (trigger,) in db.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            db.execute(f"drop trigger {trigger}")
         for table in ("operation", "recorded"):
             db.execute(f"delete from {table}")
         db.execute("pragma wal_checkpoint(truncate)")
