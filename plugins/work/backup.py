@@ -16,6 +16,7 @@ import os
 import shutil
 import sqlite3
 import tarfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -29,6 +30,7 @@ T = TypeVar("T")
 FORMAT = 1
 DATABASE = "roci.db"
 MANIFEST = "manifest.json"
+PATIENCE = 2.0  # seconds for what else holds the data folder for moments
 # What lies in the data directory and is no state of ROCI's: locks, what SQLite makes anew, what a migration or a
 # restore kept, and what containers keep for themselves where the volume base lies there too.
 PASSING = (
@@ -167,11 +169,16 @@ def _staging(data: Path) -> Iterator[Path]:
 def _only_backup(data: Path) -> Iterator[None]:
     """The lock is the folder itself: a lock file made by root would shut out the server's own user."""
     handle = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise Conflict(f"another backup of {data} is being made") from None
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(handle)
+                raise Conflict(f"another backup of {data} is being made") from None
+            time.sleep(0.02)  # a key is being dropped, which takes moments
     try:
         yield
     finally:
