@@ -69,6 +69,12 @@ async def with_password(
     return person
 
 
+async def require_passwords(roci: Roci) -> None:
+    """Raise Forbidden where people do not sign in by password."""
+    if not await takes_passwords(roci):
+        raise Forbidden(SWITCHED_OFF)
+
+
 async def takes_passwords(roci: Roci) -> bool:
     """Whether people may sign in by password. They may, whatever the settings say, while no administrator has a
     passkey or an account of a provider: the switch must not lock everybody out."""

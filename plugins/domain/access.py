@@ -14,7 +14,7 @@ from roci import Actor, Conflict, Event, Forbidden, Migration, Permission, curre
 
 from . import principals, roles, rules
 from .principals import NewPrincipal, Principal
-from .roles import ADMIN, BASE, Binding, NewRole, Role
+from .roles import ADMIN, BASE, Binding, Hierarchy, NewRole, Role
 from .rules import ANY, Grant, Rule
 
 FIRST_BINDING = "admin-binding"
@@ -60,14 +60,13 @@ class Source:
 
 def sources(principal: Principal) -> list[Source]:
     """All that a principal holds, with its origin."""
-    known = {row.name: row for row in roles.all_()}
-    inherits = {name: row.inherits for name, row in known.items()}
-    found = []
-    for binding in roles.bindings(principal.name):
-        for name in roles.lineage([binding.role], inherits):
-            granted = [Grant(*rule, binding.space) for rule in known[name].grants]
-            found += [Source(grant, binding, name) for grant in rules.confined(granted, principal.space)]
-    return found
+    known = Hierarchy()
+    return [
+        Source(grant, binding, name)
+        for binding in roles.bindings(principal.name)
+        for name, rule in known.by_origin([binding.role])
+        for grant in rules.confined([Grant(*rule, binding.space)], principal.space)
+    ]
 
 
 def grants(principal: Principal) -> list[Grant]:
@@ -76,9 +75,7 @@ def grants(principal: Principal) -> list[Grant]:
 
 def effective_rules(names: Iterable[str]) -> list[Rule]:
     """What these roles grant together, inherited ones included, each rule once."""
-    known = {row.name: row for row in roles.all_()}
-    inherits = {name: row.inherits for name, row in known.items()}
-    return list(dict.fromkeys(rule for name in roles.lineage(names, inherits) for rule in known[name].grants))
+    return Hierarchy().rules(names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,8 +205,8 @@ def unbind_space(space: str) -> None:
 def confine(principal_id: str, space: str | None) -> Principal:
     """Limit somebody to one space, or to none."""
     if space is None:  # it may come to hold more than it does
-        bound = roles.bindings(principals.get(principal_id).name)
-        require_grantable(Grant(*rule, each.space) for each in bound for rule in effective_rules([each.role]))
+        bound, known = roles.bindings(principals.get(principal_id).name), Hierarchy()
+        require_grantable(Grant(*rule, each.space) for each in bound for rule in known.rules([each.role]))
     row = principals.change(principal_id, space=space)
     _recount()
     return row
@@ -258,16 +255,13 @@ def _everybody() -> Any:
 
 
 def book() -> Book:
-    known = {row.name: row for row in roles.all_()}
-    inherits = {name: row.inherits for name, row in known.items()}
-    lines = {name: roles.lineage([name], inherits) for name in known}
-    granted = {name: row.grants for name, row in known.items()}
+    known = Hierarchy()
     everybody = cast(Iterable[tuple[str, str, str | None]], list(_everybody().tuples()))
     bound: dict[str, list[tuple[str, str | None]]] = {}
     for row in reversed(roles.bindings()):
         bound.setdefault(row.subject.lower(), []).append((row.role, row.space))
     return Book(
-        {name: tuple(dict.fromkeys(rule for each in line for rule in granted[each])) for name, line in lines.items()},
+        {name: tuple(known.rules([name])) for name in known.rows},
         {subject: tuple(found) for subject, found in bound.items()},
         {id: name.lower() for id, name, _ in everybody},
         {id: space for id, _, space in everybody if space is not None},

@@ -177,6 +177,23 @@ def lineage(names: Iterable[str], inherits: Mapping[str, Sequence[str]]) -> list
     return list(found)
 
 
+class Hierarchy:
+    """All roles as they are now, read once, and what each grants with all that it inherits."""
+
+    def __init__(self) -> None:
+        self.rows = {row.name: row for row in all_()}
+        self._inherits = {name: row.inherits for name, row in self.rows.items()}
+        self._grants = {name: row.grants for name, row in self.rows.items()}
+
+    def by_origin(self, names: Iterable[str]) -> list[tuple[str, Rule]]:
+        """Every rule of these roles, with the role that says it: themselves, or one they inherit from."""
+        return [(name, rule) for name in lineage(names, self._inherits) for rule in self._grants[name]]
+
+    def rules(self, names: Iterable[str]) -> list[Rule]:
+        """What these roles grant together, each rule once."""
+        return list(dict.fromkeys(rule for _, rule in self.by_origin(names)))
+
+
 # --- bindings ----------------------------------------------------------------
 
 
@@ -231,13 +248,8 @@ def release_space(space: str) -> None:
 
 def holders_of_everything() -> set[str]:
     """Names, in lower case, that a global binding gives a role that holds everything."""
-    rows = {row.name: row for row in Role.select()}
-    inherits = {name: row.inherits for name, row in rows.items()}
-    full = {
-        name
-        for name in rows
-        if any(tuple(rule) == EVERYTHING for each in lineage([name], inherits) for rule in rows[each].rules)
-    }
+    known = Hierarchy()
+    full = {name for name in known.rows if EVERYTHING in known.rules([name])}
     found = Binding.select(Binding.subject).where(Binding.space.is_null(), Binding.role.in_(full))
     return {row.subject.lower() for row in found}
 

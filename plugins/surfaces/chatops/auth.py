@@ -16,7 +16,7 @@ from ...auth import logins
 from ...auth.factors import SecondFactorRequired
 from ...auth.jwt import Tokens
 from ...auth.passwords import Passwords
-from ...auth.sign_in import SWITCHED_OFF, require_factor, takes_passwords, with_password
+from ...auth.sign_in import require_factor, require_passwords, with_password
 from ...domain import access, credentials, principals, registration, roles
 from ...domain.credentials import Login
 from ...domain.principals import NewPrincipal, Principal
@@ -28,7 +28,6 @@ from .errors import WrongCurrentPassword, WrongPassword
 routes = Blueprint("auth", __name__, url_prefix="/auth")
 ACCESS_LASTS = 1800  # seconds
 LOGIN_LASTS = datetime.timedelta(days=7)
-FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 20
 STAYS = ("jwt", "cookie")  # credentials behind which there is a sign-in
 
@@ -58,8 +57,7 @@ async def register(new: shapes.Registration) -> Any:
     """Make one's own account. The first person of all administers this ROCI; the others may do nothing yet."""
     rule, address = roci.section(ChatopsSettings).registration, client_address()
     await roci.read(_check_open, rule)  # before a hash is made
-    if not await takes_passwords(roci):
-        raise Forbidden(SWITCHED_OFF)
+    await require_passwords(roci)
     roci.part(Registrations).check(address)
     hashed = await roci.part(Passwords).make(new.password, shortest=shapes.SHORTEST)
     current_actor.set(dataclasses.replace(SYSTEM, via="registration", address=address))

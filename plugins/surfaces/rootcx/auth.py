@@ -16,7 +16,7 @@ from ...auth import logins
 from ...auth.factors import SecondFactorRequired
 from ...auth.jwt import Tokens
 from ...auth.passwords import Passwords
-from ...auth.sign_in import SWITCHED_OFF, takes_passwords, with_password
+from ...auth.sign_in import require_passwords, takes_passwords, with_password
 from ...domain import credentials, principals, providers, registration
 from ...domain.credentials import Login
 from ...domain.principals import Principal
@@ -62,8 +62,7 @@ async def register(new: shapes.Registration) -> Any:
     """Make one's own account. The first person to come administers this ROCI; the others may do nothing yet."""
     if roci.section(RootcxSettings).registration == "closed":
         raise Forbidden("registration is closed: an administrator can make an account for you")
-    if not await takes_passwords(roci):
-        raise Forbidden(SWITCHED_OFF)
+    await require_passwords(roci)
     address = client_address()
     roci.part(Registrations).check(address)
     registration.check_password(new.password)
