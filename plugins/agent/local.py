@@ -113,7 +113,7 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
         mine = msgspec.structs.replace(mine, state_dir=str(roci.settings.data / "local-agent"))
         journal = Journal(mine.state)
         await asyncio.to_thread(journal.recover)
-        worker = Worker(mine, journal, engine(mine.docker_host), roci.backends, commands_of(roci.pm))
+        worker = Worker(mine, journal, engine(mine.engine), roci.backends, commands_of(roci.pm))
         roci.spawn(keep_connected(worker, roci.part(Hub)), "serve this machine")
     yield
     if worker:
@@ -122,4 +122,4 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
 
 @hookimpl
 def register_health_checks(roci: Roci) -> list[HealthCheck]:
-    return [HealthCheck("docker", engine(roci.section(AgentSettings).docker_host).ping)]
+    return [HealthCheck("docker", engine(roci.section(AgentSettings).engine).ping)]

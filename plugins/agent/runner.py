@@ -110,7 +110,7 @@ def make_worker(settings: Settings, mine: AgentSettings) -> Worker:
     backends = loading.by_name("backend", pm.hook.register_backends())
     journal = Journal(mine.state)
     journal.recover()
-    return Worker(mine, journal, engine(mine.docker_host), backends, commands_of(pm))
+    return Worker(mine, journal, engine(mine.engine), backends, commands_of(pm))
 
 
 def commands_of(pm: pluggy.PluginManager) -> dict[str, roci.Command]:

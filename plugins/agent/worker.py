@@ -54,6 +54,11 @@ class AgentSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("parallel: at least 1")
 
     @property
+    def engine(self) -> str | None:
+        """The engine's address; None: the usual socket."""
+        return self.docker_host or os.environ.get("DOCKER_HOST") or None
+
+    @property
     def base(self) -> Path:
         default = "/data" if os.getuid() == 0 else "~/.local/share/roci/applications"
         return Path(self.volume_base or default).expanduser().absolute()
@@ -185,13 +190,13 @@ class Worker:
                 running, error = self.journal.running(), self._engine_error or None
                 await connection.send(wire.encode(wire.Heartbeat(engine_error=error, running_commands=running)))
             while True:
-                await connection.send(wire.encode(await self._heartbeat()))
+                await connection.send(wire.encode(await self.heartbeat()))
                 self._changed.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._interval):
                         await self._changed.wait()
 
-    async def _heartbeat(self) -> wire.Heartbeat:
+    async def heartbeat(self) -> wire.Heartbeat:
         running = self.journal.running()
         try:
             found = msgspec.convert(await self._engine.containers(), list[wire.Container])
@@ -302,8 +307,7 @@ class Worker:
             on_end=functools.partial(self.journal.drop_group, command_id),
         )
         variables = {secret.name: secret.value for secret in secrets}
-        docker_host = self.settings.docker_host or os.environ.get("DOCKER_HOST")
-        return Site(self.settings.base, docker_host, variables, observed)
+        return Site(self.settings.base, self.settings.engine, variables, observed)
 
     async def _stream(self, command_id: str, seq: int, text: str) -> None:
         if self._connection and self._protocol >= wire.PROTOCOL:

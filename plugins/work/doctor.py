@@ -104,7 +104,7 @@ async def look_at_docker(settings: Settings) -> list[Finding]:
         mine = core("settings").read_section(AgentSettings, settings)
     except StartupError:  # said already, where the plugins were loaded
         mine = AgentSettings()
-    found = engine(await docker.engine(mine.docker_host or os.environ.get("DOCKER_HOST")).ping(), settings.local_agent)
+    found = engine(await docker.engine(mine.engine).ping(), settings.local_agent)
     try:
         await compose_cli.find(spawn)
     except StepFailed as error:
