@@ -313,6 +313,7 @@ class Outcome:
     output: str = ""
     exit_code: int | None = None
     reason: str = ""
+    result: Mapping[str, Any] | None = None  # what more there is: stdout, stderr, duration_ms, truncated
 
 
 @dataclasses.dataclass(frozen=True)

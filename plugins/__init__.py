@@ -23,6 +23,7 @@ ESSENTIAL: tuple[str, ...] = (
     "work.enrol",
     "work.operate",
     "work.deploy",
+    "work.execute",
     "work.health",
     "work.refusals",
     "surfaces.refusals",

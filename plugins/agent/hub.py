@@ -84,7 +84,22 @@ class Listener(Protocol):
 
     async def received(self, live: Live, message: wire.FromAgent) -> None: ...
 
+    def joined(self, live: Live) -> None: ...
+
     def left(self, live: Live) -> None: ...
+
+
+class Watcher(Protocol):
+    """Whoever wants to know how hosts are. Called on the loop: answer at once."""
+
+    def joined(self, live: Live) -> None:
+        """An approved host registered, or one that is connected was approved."""
+
+    def beat(self, live: Live, beat: wire.Heartbeat) -> None:
+        """A heartbeat of an approved host; `live` has taken it in."""
+
+    def left(self, live: Live) -> None:
+        """Its connection is gone."""
 
 
 class Door(Protocol):
@@ -107,6 +122,7 @@ class Hub:
         self._roci = roci
         self.times = roci.section(Links)
         self.roster: dict[str, Live] = {}
+        self.watchers: list[Watcher] = []
         self._dirty: set[str] = set()
         self._settling = asyncio.Lock()
         self._renewing = asyncio.Lock()
@@ -128,6 +144,14 @@ class Hub:
         if live.link is None:
             raise NotReady(f"the agent on {live.host.hostname} is not connected")
         return live.link
+
+    def able(self, host_id: str, capability: str) -> Link:
+        """The same, of a host that allows this too."""
+        link = self.require(host_id)
+        if capability not in link.capabilities:
+            hostname = self.roster[host_id].host.hostname
+            raise NotReady(f"the host {hostname} does not allow {capability}: add it to agent.allow (--allow) there")
+        return link
 
     async def serve(self, channel: Channel, local: bool = False) -> None:
         """One agent's connection, from its first frame to its last."""
@@ -210,6 +234,13 @@ class Hub:
             link.close(wire.REJECTED, _reason(host) or "")
             raise wire.Closed
         log.info("%s is here (%s, %s)", host.hostname, host.status, host.effective_ip)
+        self._joined(live)
+
+    def _joined(self, live: Live) -> None:
+        if live.host.status == "approved" and live.is_connected:
+            self.listener.joined(live)
+            for watcher in self.watchers:
+                watcher.joined(live)
 
     def tell(self, live: Live, token: str | None = None) -> None:
         """Answer a registration: at once, and again when the decision changes."""
@@ -237,6 +268,9 @@ class Hub:
                 case wire.Heartbeat():
                     live.heard_of(message)
                     self._dirty.add(live.host.id)
+                    if approved:
+                        for watcher in self.watchers:
+                            watcher.beat(live, message)
                     if message.running_commands is not None and approved:
                         await self.listener.received(live, message)
                 case wire.Ping():
@@ -254,6 +288,8 @@ class Hub:
         live.running_apps.clear()
         log.info("%s is gone", live.host.hostname)
         self.listener.left(live)
+        for watcher in self.watchers:
+            watcher.left(live)
 
     async def sweep(self) -> None:
         """Close what was silent for too long."""
@@ -287,8 +323,10 @@ class Hub:
         """The host's record changed: keep the new one. One at a time, so that the newest is kept."""
         async with self._renewing:
             if live := self.roster.get(host_id):
-                live.host = await self._roci.read(hosts.get, host_id)
+                before, live.host = live.host.status, await self._roci.read(hosts.get, host_id)
                 live.version += 1
+                if before != "approved":
+                    self._joined(live)
 
     def forget(self, host_id: str) -> None:
         self._removed.append(host_id)

@@ -7,14 +7,21 @@ any value may stand, and only there values are compared.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Iterator
 
 SHORTEST = 6  # shorter values would blank out ordinary words
 LONGEST = 256  # of a longer value every stretch of so many characters is hidden
 MASK = "***"
 START = 16  # at most so many characters are looked at to see whether a value begins
+IN_URL = re.compile(r"(://[^\s:/@]{0,256}):[^\s/@]{1,1024}@|://[^\s:/@]{20,1024}@")
 GRAM = 4  # characters that are looked up at once
 BLOCK = 4096  # grams looked up in one go
+
+
+def without_url_secrets(text: str) -> str:
+    """A text in which no address carries a password or a token: https://me:***@git.lan."""
+    return IN_URL.sub(lambda found: f"{found[1]}:{MASK}@" if found[1] is not None else f"://{MASK}@", text)
 
 
 class Masker:

@@ -25,6 +25,12 @@ TAIL = 4000  # characters of the output kept for the error
 Observer = Callable[[int], None]
 
 
+class Stderr(str):
+    """A piece of output that belongs to standard error, where a command keeps the two apart."""
+
+    __slots__ = ()
+
+
 async def spawn(
     argv: Sequence[str],
     *,
@@ -33,26 +39,30 @@ async def spawn(
     on_start: Observer | None = None,
     on_end: Observer | None = None,
     grace: float = GRACE,
+    stdin: bytes | None = None,
+    apart: bool = False,
 ) -> AsyncGenerator[str, None]:
-    """Yield standard output and error of a program, merged, as text.
+    """Yield standard output and error of a program as text: merged, or `apart`, with pieces of error as Stderr.
 
     Raises StepFailed with `exit_code` and `tail` (the end of the output) when it does not end with 0. The
     observers are told the process group, for those who must find it again after a crash.
     """
-    program = await _start(argv, cwd, env)
-    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    program = await _start(argv, cwd, env, stdin, apart)
+    utf8 = codecs.getincrementaldecoder("utf-8")
+    decoders = {1: utf8("replace"), 2: utf8("replace")}
     tail = ""
     if on_start:
         on_start(program.pid)
     finished = False
     try:
-        async for data in program.chunks():
-            text = decode(data)
+        async for fd, data in program.chunks():
+            text = decoders[fd].decode(data)
             tail = (tail + text)[-TAIL:]
             if text:
-                yield text
-        if rest := decode(b"", True):
-            yield rest
+                yield Stderr(text) if fd == 2 else text
+        for fd, decoder in decoders.items():
+            if rest := decoder.decode(b"", True):
+                yield Stderr(rest) if fd == 2 else rest
         code = await program.exit_code()
         finished = True
     finally:
@@ -75,7 +85,8 @@ class _Program(asyncio.SubprocessProtocol):
     """One running program. asyncio's own wait() may hang on a child that holds the pipe; this does not."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
+        self._open = 0  # pipes that may still bring something
         self._exited = asyncio.Event()
         self._paused = False
         self._transport: asyncio.SubprocessTransport | None = None
@@ -84,15 +95,21 @@ class _Program(asyncio.SubprocessProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
         self.pid = self._transport.get_pid()
+        self._open = len(self._pipes())
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
-        self._queue.put_nowait(cast(bytes, data))
+        self._queue.put_nowait((fd, cast(bytes, data)))
         if self._queue.qsize() >= WAITING and not self._paused:
             self._paused = True
-            self._pipe().pause_reading()
+            for pipe in self._pipes():
+                pipe.pause_reading()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        self._queue.put_nowait(None)
+        if fd == 0:
+            return
+        self._open -= 1
+        if self._open <= 0:
+            self._queue.put_nowait(None)
 
     def process_exited(self) -> None:
         self._exited.set()
@@ -105,16 +122,26 @@ class _Program(asyncio.SubprocessProtocol):
         else:
             self._queue.put_nowait(None)
 
-    def _pipe(self) -> asyncio.ReadTransport:
+    def _pipes(self) -> list[asyncio.ReadTransport]:
         assert self._transport
-        return cast(asyncio.ReadTransport, self._transport.get_pipe_transport(1))
+        found = (self._transport.get_pipe_transport(fd) for fd in (1, 2))
+        return [cast(asyncio.ReadTransport, pipe) for pipe in found if pipe is not None]
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        while (data := await self._queue.get()) is not None:
+    def feed(self, data: bytes) -> None:
+        """All that the program gets to read."""
+        assert self._transport
+        pipe = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
+        pipe.write(data)
+        pipe.close()
+
+    async def chunks(self) -> AsyncIterator[tuple[int, bytes]]:
+        """What it prints, each piece with the number of its pipe."""
+        while (piece := await self._queue.get()) is not None:
             if self._paused and self._queue.qsize() < WAITING // 2:
                 self._paused = False
-                self._pipe().resume_reading()
-            yield data
+                for pipe in self._pipes():
+                    pipe.resume_reading()
+            yield piece
 
     async def exit_code(self) -> int:
         assert self._transport
@@ -145,14 +172,16 @@ class _Program(asyncio.SubprocessProtocol):
         self._transport.close()
 
 
-async def _start(argv: Sequence[str], cwd: str | Path, env: Mapping[str, str]) -> _Program:
+async def _start(
+    argv: Sequence[str], cwd: str | Path, env: Mapping[str, str], stdin: bytes | None, apart: bool
+) -> _Program:
     try:
         _, program = await asyncio.get_running_loop().subprocess_exec(
             _Program,
             *argv,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stderr=asyncio.subprocess.PIPE if apart else asyncio.subprocess.STDOUT,
             cwd=str(cwd),
             env=dict(env),
             start_new_session=True,
@@ -162,6 +191,8 @@ async def _start(argv: Sequence[str], cwd: str | Path, env: Mapping[str, str]) -
         where = isinstance(error, OSError) and error.filename == str(cwd)
         what = f"cannot use the folder {cwd}" if where else f"cannot run {argv[0]}"
         raise StepFailed(f"{what}: {reason}", exit_code=127, tail="") from None
+    if stdin is not None:
+        program.feed(stdin)
     return program
 
 

@@ -5,7 +5,7 @@ Unknown fields are ignored and unknown types are None, so that either end may be
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -67,6 +67,7 @@ NOT_SAID = msgspec.Raw()  # the engine did not say; never the same as []
 
 
 class Heartbeat(Message, tag="heartbeat", kw_only=True):
+    metrics: msgspec.Raw = NOT_SAID  # a sample, see metrics.py
     containers: msgspec.Raw = NOT_SAID  # of a list of Container; read when it is another than before
     engine_error: str | None = None
     running_commands: list[str] | None = None  # None: an agent that does not tell
@@ -162,8 +163,126 @@ class Cancel(Message, tag="cancel", kw_only=True):
     command_id: str
 
 
+class Hand(Message, kw_only=True):
+    """Something done to the host itself, by a capability of the message's own name. Only where that was announced."""
+
+    command_id: str
+    reads: ClassVar[bool] = False  # it changes nothing: not journalled, and over with its connection
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds after which the agent ends it."""
+        return 120
+
+
+class Exec(Hand, tag="exec", kw_only=True):
+    """`sh -c` with exactly this environment beside PATH and HOME."""
+
+    command: str
+    working_directory: str | None = None
+    env: dict[str, str] = {}
+    timeout_seconds: int = 60
+
+    @property
+    def limit(self) -> float | None:
+        return self.timeout_seconds
+
+
+class ContainerAction(Hand, tag="container", kw_only=True):
+    action: str  # start, stop, restart, pause, unpause, remove
+    container: str  # an id, the beginning of one, or a name
+    timeout_seconds: int | None = None  # the engine's grace between asking and killing
+    force: bool = False  # remove: even while it runs
+
+    @property
+    def limit(self) -> float | None:
+        return (10 if self.timeout_seconds is None else self.timeout_seconds) + 60
+
+
+class Logs(Hand, tag="logs", kw_only=True):
+    """Both streams, the oldest line first, newline-joined. `follow` goes on until it is cancelled."""
+
+    reads: ClassVar[bool] = True
+    container: str
+    tail: int = 100
+    follow: bool = False
+    since: str | None = None  # ISO 8601
+    until: str | None = None
+    timestamps: bool = False
+
+    @property
+    def limit(self) -> float | None:
+        return None if self.follow else 60
+
+
+class RegistryLogin(Hand, tag="registry_login", kw_only=True):
+    registry_url: str
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"RegistryLogin({self.registry_url})"
+
+
+class RegistryLogout(Hand, tag="registry_logout", kw_only=True):
+    registry_url: str
+
+
+class Reboot(Hand, tag="reboot", kw_only=True):
+    """Answered by an ack and no result; registering again completes it."""
+
+
+class Pull(Hand, tag="image_pull", kw_only=True):
+    image: str
+    timeout_seconds: int = 600
+
+    @property
+    def limit(self) -> float | None:
+        return self.timeout_seconds
+
+
+class Prune(Hand, tag="prune", kw_only=True):
+    """Remove what nothing uses: of containers, images, networks, volumes, build_cache. Prints one JSON object."""
+
+    what: list[str]
+    unused_images: bool = False  # those with a name too, not only the nameless
+
+    @property
+    def limit(self) -> float | None:
+        return 600
+
+
+class PrunePreview(Hand, tag="prune_preview", kw_only=True):
+    """What `prune` would remove, as one JSON object: {what: [{"id", "name", "size"}]}."""
+
+    reads: ClassVar[bool] = True
+    what: list[str]
+    unused_images: bool = False
+
+
+HANDS = (Exec, ContainerAction, Logs, RegistryLogin, RegistryLogout, Reboot, Pull, Prune, PrunePreview)
+
+
+def kind_of(message: Message | type[Message]) -> str:
+    """The `type` of a message, which is also the name of the capability that it takes."""
+    return str(message.__struct_config__.tag)
+
+
+def secrets_of(message: Message) -> list[str]:
+    """The values in a command that no output may show."""
+    match message:
+        case Deploy():
+            return [secret.value for secret in message.secrets]
+        case Exec():
+            return list(message.env.values())
+        case RegistryLogin():
+            return [message.password]
+    return []
+
+
 FromAgent = Register | Heartbeat | Result | Output | Ack | Ping | Pong | Error
-FromServer = RegistrationResponse | Deploy | Stop | Start | Delete | Cancel | Ack | Ping | Pong | Error
+Hands = Exec | ContainerAction | Logs | RegistryLogin | RegistryLogout | Reboot | Pull | Prune | PrunePreview
+FromServer = RegistrationResponse | Deploy | Stop | Start | Delete | Hands | Cancel | Ack | Ping | Pong | Error
 _from_agent = msgspec.json.Decoder(FromAgent)
 _from_server = msgspec.json.Decoder(FromServer)
 _containers = msgspec.json.Decoder(list[Container])

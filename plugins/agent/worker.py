@@ -33,6 +33,7 @@ log = logging.getLogger("roci.agent")
 TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
 BASIC = ("deploy", "stop", "start", "delete")
 NOT_BY_DEFAULT = ("exec", "terminal", "reboot")
+Asked = wire.Deploy | wire.Stop | wire.Hand
 COMMAND_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -47,11 +48,13 @@ class AgentSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     state_dir: str | None = None
     totp: str | None = None
     allow: list[str] = []  # `exec` adds what is off by default, `-delete` takes something away
-    parallel: int = 4  # commands at a time
+    parallel: int = 4  # deploys and the like at a time
+    hands: int = 16  # other commands at a time: exec, container actions, …
+    metrics: bool = True  # tell of CPU, memory, disks, networks and containers with each heartbeat
 
     def __post_init__(self) -> None:
-        if self.parallel < 1:
-            raise ValueError("parallel: at least 1")
+        if self.parallel < 1 or self.hands < 1:
+            raise ValueError("parallel and hands: at least 1")
 
     @property
     def engine(self) -> str | None:
@@ -76,6 +79,13 @@ class Containers(Protocol):
         """All containers, running or not. Raises a RociError, never answers [] for not knowing."""
 
 
+class Sampler(Protocol):
+    """What the host is doing, as far as a heartbeat tells it."""
+
+    async def sample(self) -> msgspec.Raw | None:
+        """One sample as JSON; None: nothing new. Never raises for a part it cannot read."""
+
+
 class Connection(Protocol):
     """Both raise wire.Closed when the other end is gone."""
 
@@ -90,6 +100,7 @@ class Running:
 
     work: asyncio.Task[None]
     told: asyncio.Task[None]
+    reads: bool = False  # over with its connection
     cancelled: bool = False
 
 
@@ -103,20 +114,27 @@ class Worker:
         engine: Containers,
         backends: Mapping[str, Backend],
         commands: Mapping[str, Command],
+        sampler: Sampler | None = None,
     ) -> None:
         self.settings = settings
         self.journal = journal
         self.status = "unknown"  # what the server said of this host: pending, approved, rejected
         self._engine, self._backends, self._commands = engine, backends, commands
-        self.allowed = allowed([*BASIC, "cancel", *(f"backend:{name}" for name in backends)], settings.allow)
+        self._sampler = sampler if settings.metrics else None
+        self.allowed = allowed([*BASIC, *self._extras()], settings.allow)
         self._running: dict[str, Running] = {}
         self._order: dict[str, asyncio.Lock] = {}  # one at a time for each application
-        self._room = asyncio.Semaphore(settings.parallel)
+        self._room, self._hands = asyncio.Semaphore(settings.parallel), asyncio.Semaphore(settings.hands)
         self._connection: Connection | None = None
         self._engine_error = ""  # what the last heartbeat said of the engine
         self._interval = 15.0
         self._protocol = 1
         self._changed = asyncio.Event()  # a command has ended, so the containers are others
+
+    def _extras(self) -> list[str]:
+        """What this host could do beyond the published commands, as capabilities."""
+        hands = [name for hand in wire.HANDS if (name := wire.kind_of(hand)) in self._commands]
+        return ["cancel", *(f"backend:{name}" for name in self._backends), *hands, *(["metrics"] * bool(self._sampler))]
 
     async def converse(self, connection: Connection) -> None:
         """Speak over one connection until it ends, which raises wire.Closed."""
@@ -128,7 +146,8 @@ class Worker:
             await asyncio.wait({listening, beating}, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             self._connection = None
-            for task in (listening, beating):
+            readers = [running.work for running in self._running.values() if running.reads]
+            for task in (listening, beating, *readers):
                 task.cancel()
             await asyncio.gather(listening, beating, return_exceptions=True)
         if (error := _failure(beating)) and not _failure(listening):
@@ -202,13 +221,18 @@ class Worker:
             found = msgspec.convert(await self._engine.containers(), list[wire.Container])
         except RociError as error:
             self._engine_error = error.message
-            return wire.Heartbeat(engine_error=error.message, running_commands=running)
+            return wire.Heartbeat(engine_error=error.message, running_commands=running, metrics=await self._metrics())
         self._engine_error = ""
-        return wire.Heartbeat(containers=wire.report_containers(found), running_commands=running)
+        containers = wire.report_containers(found)
+        return wire.Heartbeat(containers=containers, running_commands=running, metrics=await self._metrics())
+
+    async def _metrics(self) -> msgspec.Raw:
+        sample = await self._sampler.sample() if self._sampler and "metrics" in self.allowed else None
+        return wire.NOT_SAID if sample is None else sample
 
     async def _asked(self, connection: Connection, message: wire.FromServer) -> None:
         match message:
-            case wire.Deploy() | wire.Stop():
+            case wire.Deploy() | wire.Stop() | wire.Hand():
                 await self._take_up(connection, message)
             case wire.Cancel():
                 self._cancel(message.command_id)
@@ -221,22 +245,23 @@ class Worker:
 
     # --- commands ---
 
-    async def _take_up(self, connection: Connection, message: wire.Deploy | wire.Stop) -> None:
+    async def _take_up(self, connection: Connection, message: Asked) -> None:
         command_id = message.command_id or f"unnamed-{time.monotonic_ns()}"
-        if not COMMAND_ID.fullmatch(command_id) or self.journal.knows(command_id):
+        if not COMMAND_ID.fullmatch(command_id) or self.journal.knows(command_id) or command_id in self._running:
             log.warning("a command was refused: its id is no name, or was seen before")
             return
+        reads = isinstance(message, wire.Hand) and message.reads
         try:
-            self.journal.begin(command_id, kind_of(message), message.app_id)
+            if not reads:
+                self.journal.begin(command_id, wire.kind_of(message), getattr(message, "app_id", ""))
         except OSError as error:
             text = f"this host cannot note the command down: {error.strerror}"
             await self._deliver(connection, wire.Result(command_id=command_id, success=False, output=text))
             return
-        secrets = [secret.value for secret in message.secrets] if isinstance(message, wire.Deploy) else []
-        output = Output(Masker(secrets), functools.partial(self._stream, command_id))
+        output = Output(Masker(wire.secrets_of(message)), functools.partial(self._stream, command_id), whole=reads)
         work = asyncio.create_task(self._perform(command_id, message, output))
-        told = asyncio.create_task(self._tell(command_id, message.timeout_seconds, work, output))
-        self._running[command_id] = Running(work, told)
+        told = asyncio.create_task(self._tell(command_id, message, work, output))
+        self._running[command_id] = Running(work, told, reads)
         told.add_done_callback(lambda _: self._running.pop(command_id, None))
 
     def _cancel(self, command_id: str) -> None:
@@ -244,22 +269,42 @@ class Worker:
             running.cancelled = True
             running.work.cancel()
 
-    async def _tell(self, command_id: str, limit: int | None, work: asyncio.Task[None], output: Output) -> None:
+    async def _tell(self, command_id: str, message: Asked, work: asyncio.Task[None], output: Output) -> None:
         """Wait for the work, keep its result, and tell the server."""
         began = time.monotonic()
+        hand = message if isinstance(message, wire.Hand) else None
+        limit = message.timeout_seconds if not isinstance(message, wire.Hand) else message.limit
         result = await self._outcome(command_id, limit, work)
+        if result.success and isinstance(message, wire.Reboot):
+            return await self._rebooting(command_id)
+        if hand:
+            result.stdout, result.stderr = output.raw("stdout"), output.raw("stderr")
         result.output, result.truncated = output.end(result.output), output.truncated
         result.duration_ms = int((time.monotonic() - began) * 1000)
-        try:
-            self.journal.finish(result)
-        except OSError as error:
-            log.error("the result of %s cannot be kept: %s", command_id, error)
+        if hand and hand.reads:
+            with contextlib.suppress(wire.Closed):
+                await output.flush()
+        else:
+            self._keep(command_id, result)
         if self._connection:
             with contextlib.suppress(wire.Closed):  # it is in the journal, and the next connection delivers it
                 await self._deliver(self._connection, result)
         self._changed.set()
 
-    async def _outcome(self, command_id: str, limit: int | None, work: asyncio.Task[None]) -> wire.Result:
+    def _keep(self, command_id: str, result: wire.Result) -> None:
+        try:
+            self.journal.finish(result)
+        except OSError as error:
+            log.error("the result of %s cannot be kept: %s", command_id, error)
+
+    async def _rebooting(self, command_id: str) -> None:
+        """It is under way: there is no result, and nothing to tell of after the next start."""
+        self.journal.delivered(command_id)
+        if self._connection:
+            with contextlib.suppress(wire.Closed):
+                await self._connection.send(wire.encode(wire.Ack(command_id=command_id)))
+
+    async def _outcome(self, command_id: str, limit: float | None, work: asyncio.Task[None]) -> wire.Result:
         def ended(text: str, exit_code: int | None = None, **data: Any) -> wire.Result:
             return wire.Result(command_id=command_id, success=False, output=text, exit_code=exit_code, data=data)
 
@@ -268,7 +313,7 @@ class Worker:
                 await work
             return wire.Result(command_id=command_id, success=True, exit_code=0)
         except TimeoutError:
-            text = f"not done after {limit} s: ended"
+            text = f"not done after {limit:g} s: ended"
             if error := self._engine_error:
                 text = f"{text}. {error[0].upper()}{error[1:]}"
             return ended(text, TIMED_OUT, timed_out=True, reason=text)
@@ -284,10 +329,14 @@ class Worker:
             log.exception("command %s", command_id)
             return ended(f"the agent failed: {type(error).__name__}: {error}", 1)
 
-    async def _perform(self, command_id: str, message: wire.Deploy | wire.Stop, output: Output) -> None:
-        action = kind_of(message)
+    async def _perform(self, command_id: str, message: Asked, output: Output) -> None:
+        action = wire.kind_of(message)
         if action not in self.allowed:
             raise StepFailed(f"this host does not allow {action} (agent.allow in its configuration)", exit_code=126)
+        if isinstance(message, wire.Hand):
+            plan, site = [Step(action, msgspec.structs.asdict(message))], self._site(command_id, [])
+            async with contextlib.nullcontext() if message.reads else self._hands:
+                return await self._run(plan, site, output)
         backend = self._backends.get(message.backend)
         if backend is None or (message.backend != "compose" and f"backend:{message.backend}" not in self.allowed):
             raise StepFailed(f"this host has no backend {message.backend!r}", exit_code=126)
@@ -296,7 +345,11 @@ class Worker:
         plan = await asyncio.to_thread(_planned, backend, action, spec)  # a long file takes most of a second
         site = self._site(command_id, deploy.secrets if deploy else [])
         mine = self._order.setdefault(spec.project, asyncio.Lock())
-        async with mine, self._room, aclosing(perform(plan, self._commands, site)) as pieces:
+        async with mine, self._room:
+            await self._run(plan, site, output)
+
+    async def _run(self, plan: list[Step], site: Site, output: Output) -> None:
+        async with aclosing(perform(plan, self._commands, site)) as pieces:
             async for text in pieces:
                 await output.add(text)
 
@@ -331,11 +384,6 @@ def _planned(backend: Backend, action: Any, spec: Spec) -> list[Step]:
     if action == "deploy":
         backend.validate(spec)
     return backend.plan(action, spec)
-
-
-def kind_of(message: wire.Deploy | wire.Stop) -> Any:
-    """deploy, stop, start or delete."""
-    return type(message).__name__.lower()
 
 
 def allowed(known: list[str], changes: list[str]) -> list[str]:

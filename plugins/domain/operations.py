@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, cast
 
 import peewee
 
-from roci import Conflict, Event, NotFound, Outcome, current_actor, emit, hookimpl, now
+from roci import Conflict, Event, Migration, NotFound, Outcome, current_actor, emit, hookimpl, now
 
 from .applications import Application
 from .hosts import Host
@@ -23,6 +24,17 @@ MOVES = {
     "interrupted": {"succeeded", "failed"},
     "timed_out": {"succeeded"},
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Cause:
+    """What outside ROCI an operation is part of: a run of a CI system. Set `current_cause` around what begins it."""
+
+    run_id: str | None = None
+    run_context: Mapping[str, Any] | None = None  # free words of the client: provider, repository, …; masked
+
+
+current_cause: ContextVar[Cause] = ContextVar("roci_cause", default=Cause())  # noqa: B039  it is frozen
 
 
 class Operation(Model):
@@ -42,6 +54,12 @@ class Operation(Model):
     exit_code = peewee.IntegerField(null=True)
     output = peewee.TextField(default="")  # masked, the last KEPT characters
     reason = peewee.TextField(default="")  # why it ended as it did, where the output does not say
+    result = Json(null=True)  # masked: stdout, stderr, duration_ms, truncated, where the agent keeps them apart
+    run_id = peewee.TextField(null=True, index=True)
+    run_context = Json(null=True)
+    via = peewee.TextField(default="")  # the actor's credential: its kind and id, and where the request came from
+    credential = peewee.TextField(default="", index=True)
+    address = peewee.TextField(default="")
 
     class Meta:
         only_save_dirty = True
@@ -86,10 +104,13 @@ def list_(
     host_id: str | None = None,
     status: str | None = None,
     kind: str | None = None,
+    run_id: str | None = None,
+    credential: str | None = None,
 ) -> tuple[list[Operation], int]:
     """Newest first, without their output; and how many there are in all."""
     wanted = {"application_id": application_id, "host_id": host_id, "status": status, "kind": kind}
-    fields = [field for field in Operation._meta.sorted_fields if field is not Operation.output]
+    wanted |= {"run_id": run_id, "credential": credential}
+    fields = [field for field in Operation._meta.sorted_fields if field not in (Operation.output, Operation.result)]
     query = Operation.select(*fields)
     for name, value in wanted.items():
         if value is not None:
@@ -103,12 +124,23 @@ def unfinished() -> list[Operation]:
 
 
 def begin(
-    kind: str, host: Host, timeout: int, application: Application | None = None, args: Mapping[str, Any] | None = None
+    kind: str,
+    host: Host,
+    timeout: int,
+    application: Application | None = None,
+    args: Mapping[str, Any] | None = None,
+    id: str | None = None,
 ) -> Operation:
     """Record a run as begun, before its command is sent. For an application, `check_idle` has allowed it."""
-    actor = current_actor.get()
+    actor, cause = current_actor.get(), current_cause.get()
     operation = Operation.create(
+        **({"id": id} if id else {}),
         kind=kind,
+        run_id=cause.run_id,
+        run_context=cause.run_context,
+        via=actor.via,
+        credential=actor.credential,
+        address=actor.address,
         actor_id=actor.id,
         actor_name=actor.name,
         host_id=host.id,
@@ -147,7 +179,7 @@ def finish(operation_id: str, outcome: Outcome) -> Operation | None:
         return None
     operation.status, operation.finished_at = outcome.status, now()
     operation.exit_code, operation.reason = outcome.exit_code, outcome.reason
-    operation.output = outcome.output[-KEPT:]
+    operation.output, operation.result = outcome.output[-KEPT:], outcome.result
     operation.save()
     emit(
         OperationFinished(
@@ -172,3 +204,18 @@ def prune(before: datetime.datetime) -> int:
 @hookimpl
 def register_models() -> list[type[peewee.Model]]:
     return [Operation]
+
+
+def _add_columns(db: peewee.SqliteDatabase) -> None:
+    sql = cast(Callable[[str], Any], db.execute_sql)
+    for name in ("result", "run_id", "run_context"):
+        sql(f"alter table operation add column {name} text")
+    for name in ("via", "credential", "address"):
+        sql(f"alter table operation add column {name} text not null default ''")
+    for name in ("run_id", "credential"):
+        sql(f"create index operation_{name} on operation ({name})")
+
+
+@hookimpl
+def register_migrations() -> list[Migration]:
+    return [Migration("operations_0001_results_and_causes", _add_columns)]

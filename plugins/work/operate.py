@@ -11,23 +11,30 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
 
 from roci import Conflict, Event, NotFound, NotReady, Outcome, Roci, Unavailable, hookimpl, now
 
 from ..agent import wire
 from ..agent.hub import Hub, Live
 from ..agent.link import Link
-from ..agent.masking import Masker
+from ..agent.masking import Masker, without_url_secrets
 from ..domain import operations
 from ..domain.hosts import HostRemoved
 from ..domain.operations import KEPT, Operation
+from .call import Calls
+from .raw import RawResults, tail_of
 from .whole import whole
 
 log = logging.getLogger("roci.operate")
 RETRY = 5.0  # seconds until the end of a run is written again
 REMEMBERED = 100  # runs that have ended
 SLACK = 2.0  # seconds an agent that keeps the time itself has to tell that it ran out
+HAND_SLACK = 15.0  # the same for what is done to the host itself, whose processes are asked before they are killed
+STREAMS = 64 * 1024  # bytes of stdout, and of stderr
+REBOOT = "reboot"
+APPLICATION_KINDS = {"deploy", "stop", "start", "delete"}
 WITHHELD = "(output withheld: the server was restarted and could not have hidden the secrets in it)"
 
 
@@ -41,6 +48,7 @@ class Run:
         self.masker = Masker(self.secrets)
         self.link: Link | None = None  # the connection it was sent on
         self.ended: Operation | None = None
+        self.raw: dict[str, Any] | None = None  # its result with nothing hidden, for who asked for it
         self.deadline: asyncio.TimerHandle | None = None
         self.grace: asyncio.TimerHandle | None = None
         self._pieces: deque[tuple[int, str]] = deque()
@@ -77,12 +85,24 @@ class Run:
                 return
             await more.wait()
 
+    async def finished(self, seconds: float) -> Operation | None:
+        """How it ended; None: not within this time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.ended is None:
+                    await self._more.wait()
+        return self.ended
+
     def end(self, operation: Operation) -> None:
         for timer in (self.deadline, self.grace):
             if timer:
                 timer.cancel()
         self.ended = operation
         self.wake()
+
+
+def _hidden(run: Run, text: str) -> str:
+    return without_url_secrets(run.masker.mask(text))
 
 
 def _is_known(operation_id: str) -> bool:
@@ -97,6 +117,8 @@ class Operator:
         self._hub = roci.part(Hub)
         self._runs: dict[str, Run] = {}
         self._ended: OrderedDict[str, Run] = OrderedDict()  # given up lately: a late result needs their secrets' masks
+        self._raw = RawResults()
+        self.calls = Calls(self._hub)
 
     async def resume(self) -> None:
         """After a start: what was under way has the grace time to be told of."""
@@ -121,6 +143,7 @@ class Operator:
         try:
             run.link = self._hub.require(operation.host_id)
             slack = SLACK if run.link.protocol >= wire.PROTOCOL else 0
+            slack = HAND_SLACK if isinstance(message, wire.Hand) else slack
             run.deadline = self._later(
                 operation.timeout + slack, run, "timed_out", f"no result in {operation.timeout} s"
             )
@@ -132,6 +155,14 @@ class Operator:
     def run(self, operation_id: str) -> Run | None:
         """The live side of an operation; None when it has ended."""
         return self._runs.get(operation_id)
+
+    def result(self, operation: Operation) -> Mapping[str, Any] | None:
+        """What an ended operation printed: as it was for a quarter of an hour, masked after that. None: unknown.
+
+        For the one who asked for it, whose own values they are; everybody else gets `operation.result`.
+        """
+        raw = self._raw.get(operation.id)
+        return raw if raw is not None else operation.result
 
     async def cancel(self, operation_id: str) -> None:
         """Ask the agent to stop a command. It ends when the agent says so."""
@@ -147,17 +178,27 @@ class Operator:
     # --- what links tell ---
 
     async def received(self, live: Live, message: wire.FromAgent) -> None:
+        if self.calls.heard(live, message):
+            return
         match message:
             case wire.Result():
                 await self._result(live, message)
             case wire.Output():
                 run = self._runs.get(message.command_id)
                 if run and run.operation.host_id == live.host.id and self._is_safe(live, run):
-                    run.add(run.masker.feed(message.data[-KEPT:]))
+                    run.add(without_url_secrets(run.masker.feed(message.data[-KEPT:])))
             case wire.Heartbeat():
                 await self._compare(live, message.running_commands or ())
 
+    def joined(self, live: Live) -> None:
+        """A host registered: that is how a reboot ends."""
+        for run in self._on(live):
+            if run.operation.kind == REBOOT and run.link is not live.link:
+                outcome = Outcome("succeeded", "the host is back", 0)
+                self._roci.spawn(self._give_up(run, outcome), f"end reboot {run.operation.id}")
+
     def left(self, live: Live) -> None:
+        self.calls.left(live)
         for run in self._on(live):
             self._start_grace(run)
 
@@ -204,11 +245,26 @@ class Operator:
         run = run or self._ended.get(operation.id) or Run(operation, None)
         text = result.output or "\n".join(part for part in (result.stdout, result.stderr) if part)
         longest = KEPT + max(map(len, run.secrets), default=0)
-        text = run.masker.mask(text[-longest:])[-KEPT:] or run.so_far if self._is_safe(live, run) else WITHHELD
+        text = _hidden(run, text[-longest:])[-KEPT:] or run.so_far if self._is_safe(live, run) else WITHHELD
         status = next((word for word in ("timed_out", "cancelled", "interrupted") if result.data.get(word)), "failed")
         reason = run.masker.mask(str(result.data.get("reason", ""))[:2000])[:500]
         exit_code = result.exit_code if result.exit_code is None or abs(result.exit_code) < 2**31 else None
-        return Outcome("succeeded" if result.success else status, text, exit_code, reason)
+        status = "succeeded" if result.success else status
+        if operation.kind in APPLICATION_KINDS:
+            return Outcome(status, text, exit_code, reason)
+        return Outcome(status, text, exit_code, reason, self._streams(live, run, result))
+
+    def _streams(self, live: Live, run: Run, result: wire.Result) -> dict[str, Any]:
+        """What is kept of the two streams; and, unmasked and for a while, what the caller may have."""
+        more = {"duration_ms": result.duration_ms or 0, "truncated": result.truncated}
+        stdout, stderr = result.stdout, result.stderr
+        if not stdout and not stderr:  # an agent that does not keep them apart
+            stdout, stderr = (result.output, "") if result.success else ("", result.output)
+        stdout, stderr = tail_of(stdout, STREAMS), tail_of(stderr, STREAMS)
+        run.raw = {"stdout": stdout, "stderr": stderr, **more}
+        if not run.secrets_known and run.operation.args.get("secrets"):
+            return {"stdout": run.masker.mask(result.output)[-KEPT:], "stderr": WITHHELD, **more}
+        return {"stdout": _hidden(run, stdout), "stderr": _hidden(run, stderr), **more}
 
     async def _compare(self, live: Live, running: Iterable[str]) -> None:
         """An agent that came back tells what it still runs; what it does not know of any more will never end."""
@@ -216,14 +272,14 @@ class Operator:
         for run in self._on(live):
             if run.operation.id in still:
                 self._stop_grace(run)
-            elif run.link is not live.link:
+            elif run.link is not live.link and run.operation.kind != REBOOT:
                 reason = "the agent came back without this command: it was restarted, or never received it"
                 await self._settle(run.operation.id, Outcome("interrupted", run.so_far, reason=reason))
 
     # --- how it ends ---
 
     def _start_grace(self, run: Run) -> None:
-        if run.grace is None:
+        if run.grace is None and run.operation.kind != REBOOT:
             run.grace = self._later(self._hub.times.grace, run, "interrupted", "agent lost")
 
     def _stop_grace(self, run: Run) -> None:
@@ -263,6 +319,8 @@ class Operator:
             if len(self._ended) > REMEMBERED:
                 self._ended.popitem(last=False)
             run.add(run.masker.flush())
+            if run.raw and run.raw != outcome.result:
+                self._raw.keep(operation_id, run.raw)
             run.end(ended if ended else await self._roci.read(operations.get, operation_id))
 
     def _record(self, operation_id: str, outcome: Outcome) -> Operation | None:

@@ -1,0 +1,211 @@
+"""What is done to a host itself: a command, a container, a registry, an image, a reboot. Each is one operation.
+
+Whoever may call these was asked before. All raise NotFound for a host that is not approved, Invalid for arguments
+that break a rule, NotReady for a host that is not connected or does not allow it; then nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from roci import Invalid, NotFound, OperationKind, Outcome, Roci, Sensitive, hookimpl
+
+from ..agent import wire
+from ..agent.hub import Hub
+from ..agent.masking import Masker, without_url_secrets
+from ..domain import applications, hosts, operations
+from ..domain.applications import Application
+from ..domain.hosts import Host
+from ..domain.model import new_id
+from ..domain.operations import Operation
+from .operate import Operator, Run
+from .whole import whole
+
+LONGEST_COMMAND = 8192  # characters
+LONGEST_FOLDER = 1024
+MOST_VARIABLES, LONGEST_ENVIRONMENT = 200, 64 * 1024  # names; bytes of names and values
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+TIMEOUTS = range(1, 901)  # seconds
+GRACES = range(0, 601)
+ACTIONS = ("start", "stop", "restart", "pause", "unpause", "remove")
+PRUNABLE = ("containers", "images", "networks", "volumes", "build_cache")
+REBOOT_WITHIN = 300  # seconds
+
+
+def host(host_id: str) -> Host:
+    """An approved host; to everybody else it is not there."""
+    found = hosts.get(host_id)
+    if found.status != "approved":
+        raise NotFound("Agent not found")
+    return found
+
+
+async def execute(
+    roci: Roci,
+    host_id: str,
+    command: str,
+    working_directory: str | None = None,
+    env: Mapping[str, str] | None = None,
+    seconds: int = 60,
+) -> Run:
+    """Run a shell line on a host. The environment's values are stored nowhere, its names are."""
+    env = env or {}
+    check_command(command, working_directory, seconds)
+    check_environment("env", env)
+    masker = Masker(env.values())
+
+    def hide(text: str) -> str:
+        return without_url_secrets(masker.mask(text))
+
+    args = {"command": hide(command), "secrets": sorted(env)}
+    if working_directory:
+        args["working_directory"] = hide(working_directory)
+    message = wire.Exec(
+        command_id=new_id(),
+        command=command,
+        working_directory=working_directory,
+        env=dict(env),
+        timeout_seconds=seconds,
+    )
+    return await _do(roci, host_id, message, seconds, args)
+
+
+def check_command(command: str, working_directory: str | None, seconds: int) -> None:
+    if not command.strip():
+        raise Invalid("command: must not be blank")
+    if len(command) > LONGEST_COMMAND:
+        raise Invalid(f"command: at most {LONGEST_COMMAND} characters")
+    if "\0" in command:
+        raise Invalid("command: contains a NUL")
+    if working_directory is not None and (
+        not working_directory.startswith("/") or len(working_directory) > LONGEST_FOLDER or "\0" in working_directory
+    ):
+        raise Invalid(f"working_directory: an absolute path of at most {LONGEST_FOLDER} characters")
+    if seconds not in TIMEOUTS:
+        raise Invalid(f"timeout_seconds: a whole number from {TIMEOUTS[0]} to {TIMEOUTS[-1]}")
+
+
+def check_environment(field: str, env: Mapping[str, str]) -> None:
+    """Raises Invalid that names the field."""
+    if len(env) > MOST_VARIABLES:
+        raise Invalid(f"{field}: at most {MOST_VARIABLES} variables")
+    for name, value in env.items():
+        if not NAME.fullmatch(name):
+            raise Invalid(f"{field}: {name[:100]!r} is no name of a variable")
+        if "\0" in value:
+            raise Invalid(f"{field}: the value of {name} contains a NUL")
+    if sum(len(name.encode()) + len(value.encode()) for name, value in env.items()) > LONGEST_ENVIRONMENT:
+        raise Invalid(f"{field}: at most {LONGEST_ENVIRONMENT // 1024} KiB of names and values")
+
+
+async def control(
+    roci: Roci, host_id: str, action: str, container: str, grace: int | None = None, force: bool = False
+) -> Run:
+    """Start, stop, restart, pause, unpause or remove a container, by id, beginning of one, or name.
+
+    Raises Conflict while something is done to the application it belongs to.
+    """
+    if action not in ACTIONS:
+        raise Invalid(f"action: one of {', '.join(ACTIONS)}")
+    if not container.strip() or len(container) > 256:
+        raise Invalid("container: an id or a name")
+    if grace is not None and grace not in GRACES:
+        raise Invalid(f"timeout: a whole number from {GRACES[0]} to {GRACES[-1]}")
+    message = wire.ContainerAction(
+        command_id=new_id(), action=action, container=container, timeout_seconds=grace, force=force
+    )
+    args = {"action": action, "container": container}
+
+    def application() -> Application | None:
+        return _application_of(roci, host_id, container)
+
+    return await _do(roci, host_id, message, int(message.limit or 0), args, find=application)
+
+
+def _application_of(roci: Roci, host_id: str, container: str) -> Application | None:
+    live = roci.part(Hub).roster.get(host_id)
+    found = next((each for each in (live and live.containers) or () if is_meant(each, container)), None)
+    if found is None or not found.app:
+        return None
+    here = Application.select().where(Application.deployed_host_id == host_id)
+    return next((each for each in here if applications.spec(each).project == found.app), None)
+
+
+def is_meant(container: wire.Container, text: str) -> bool:
+    """Whether a container is the one that somebody calls so."""
+    return text == container.name or (
+        len(text) >= 4 and (container.id.startswith(text) or text.startswith(container.id))
+    )
+
+
+async def reboot(roci: Roci, host_id: str) -> Run:
+    """It ends when the host has registered again."""
+    return await _do(roci, host_id, wire.Reboot(command_id=new_id()), REBOOT_WITHIN, {})
+
+
+async def log_in(roci: Roci, host_id: str, registry_url: str, username: str, password: Sensitive, **args: Any) -> Run:
+    """Log a host's engine in at a registry. `args` are kept with the operation: which stored credential it was."""
+    message = wire.RegistryLogin(
+        command_id=new_id(), registry_url=registry_url, username=username, password=str(password)
+    )
+    kept = {"registry_url": registry_url, "username": username, **args}
+    return await _do(roci, host_id, message, 120, kept, secrets=[str(password)])
+
+
+async def log_out(roci: Roci, host_id: str, registry_url: str) -> Run:
+    message = wire.RegistryLogout(command_id=new_id(), registry_url=registry_url)
+    return await _do(roci, host_id, message, 120, {"registry_url": registry_url})
+
+
+async def pull(roci: Roci, host_id: str, image: str, seconds: int = 600) -> Run:
+    if not image.strip() or len(image) > 512 or image.startswith("-") or any(c.isspace() for c in image):
+        raise Invalid("image: a name such as nginx:1.27")
+    message = wire.Pull(command_id=new_id(), image=image, timeout_seconds=seconds)
+    return await _do(roci, host_id, message, seconds, {"image": image})
+
+
+async def prune(roci: Roci, host_id: str, what: Sequence[str], unused_images: bool = False) -> Run:
+    """Remove what nothing uses. Volumes only go when they are named."""
+    check_prunable(what)
+    message = wire.Prune(command_id=new_id(), what=list(what), unused_images=unused_images)
+    return await _do(roci, host_id, message, 600, {"what": list(what), "unused_images": unused_images})
+
+
+def check_prunable(what: Sequence[str]) -> None:
+    if not what or not set(what) <= set(PRUNABLE):
+        raise Invalid(f"what: some of {', '.join(PRUNABLE)}")
+
+
+@whole
+async def _do(
+    roci: Roci,
+    host_id: str,
+    message: wire.Hand,
+    seconds: int,
+    args: Mapping[str, Any],
+    secrets: Iterable[str] | None = None,
+    find: Callable[[], Application | None] = lambda: None,
+) -> Run:
+    kind = wire.kind_of(message)
+
+    def accept() -> Operation:
+        target = host(host_id)
+        roci.part(Hub).able(host_id, kind)
+        if application := find():
+            operations.check_idle(application)
+        return operations.begin(kind, target, seconds, application, args, id=message.command_id)
+
+    operation = await roci.write(accept)
+    hidden = wire.secrets_of(message) if secrets is None else secrets
+    return await roci.part(Operator).launch(operation, message, hidden)
+
+
+def _settle(operation: Operation, outcome: Outcome) -> None:
+    """The operation tells it all."""
+
+
+@hookimpl
+def register_operations(roci: Roci) -> list[OperationKind]:
+    return [OperationKind(wire.kind_of(hand), _settle) for hand in wire.HANDS if not hand.reads]
