@@ -45,9 +45,9 @@ make_venv() {
     fi
 }
 
-# What an installation depends on: editable, so not on the code, but on the list of dependencies and on the place.
+# What an installation depends on: editable, so not on the code, but on the lists of dependencies and on the place.
 fingerprint() {
-    { pwd; cat pyproject.toml; } | sha256sum | cut -d' ' -f1
+    { pwd; cat pyproject.toml packaging/ui/vendor.json packaging/ui/fetch.py; } | sha256sum | cut -d' ' -f1
 }
 
 # is_installed FOLDER STAMP
