@@ -1,4 +1,6 @@
-"""The pages, server-rendered: signing in and out, the first run, one's account. They call what the API calls."""
+"""The pages, server-rendered: signing in and out, the first run, one's account, and what /openapi.json says. They call
+what the API calls.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ from roci import Answer, Roci, RociError, Surface, Unauthenticated, hookimpl
 
 from ..surfaces.http import public
 from ..surfaces.native.errors import answer as native_answer
-from . import account, oidc, pages, second
+from . import account, assets, docs, oidc, pages, second
 
 STATIC = Path(__file__).parent / "static"
 ICON = "icon.svg"
 # All there is: nothing else is looked for.
-FILES = {"style.css": "text/css", "passkeys.js": "text/javascript", ICON: "image/svg+xml"}
+FILES = {"style.css": "text/css", "passkeys.js": "text/javascript", "docs.js": "text/javascript", ICON: "image/svg+xml"}
 
 
 def wants_json() -> bool:
@@ -55,7 +57,7 @@ def static_file(name: str) -> Any:
 @hookimpl
 def register_surfaces(roci: Roci) -> list[Surface]:
     web = Blueprint("web", __name__, template_folder="templates")
-    for part in (pages, second, oidc, account):
+    for part in (pages, second, oidc, account, docs, assets):
         web.register_blueprint(part.routes)
     for name in FILES:
         web.add_url_rule(f"/static/{name}", name.replace(".", "_"), static_file(name))

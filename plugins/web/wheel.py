@@ -16,6 +16,7 @@ from pathlib import Path
 
 import roci
 
+LEFT_OUT = {"__pycache__", "vendor"}  # what browsers need, agents do not
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same files are the same wheel, whenever it is made
 
 
@@ -48,7 +49,7 @@ def _program() -> Iterator[tuple[str, bytes]]:
     package = Path(str(importlib.import_module("roci_plugins").__file__)).parent
     for path in sorted(package.rglob("*")):
         parts = path.relative_to(package).parts
-        is_ours = not any(part.startswith(".") or part == "__pycache__" for part in parts)
+        is_ours = not any(part.startswith(".") or part in LEFT_OUT for part in parts)
         if is_ours and path.suffix != ".pyc" and path.is_file():
             yield "/".join(("roci_plugins", *parts)), path.read_bytes()
 

@@ -28,6 +28,7 @@ def test_the_wheel_holds_the_running_program_and_no_leftovers(made: wheel.Wheel)
     assert {"roci.py", "roci_plugins/__init__.py", "roci_plugins/core/store.py"} <= names
     assert {"roci_plugins/config.example.yaml", "roci_plugins/web/install.sh"} <= names
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+    assert not [name for name in names if "/vendor/" in name], "agents need no browser libraries"
 
 
 def test_the_same_files_make_the_same_wheel(made: wheel.Wheel) -> None:
