@@ -29,8 +29,9 @@ log = logging.getLogger("roci.audit")
 STAMP = {field.name for field in dataclasses.fields(Event)}  # columns of their own
 APART = {"before", "after", "outcome", "realm"}  # these too, where an event has them
 VERBS = {
-    "INSERT": {"Added", "Issued", "Set", "Made", "Started", "Begun", "Opened", "Created", "LoggedIn"},
-    "UPDATE": {"Changed", "Moved", "Decided", "Finished", "Disabled", "Enabled", "Renamed", "Rotated", "Reset", "Used"},
+    "INSERT": {"Added", "Issued", "Set", "Made", "Started", "Begun", "Opened", "Created", "LoggedIn", "Fired"},
+    "UPDATE": {"Changed", "Moved", "Decided", "Finished", "Disabled", "Enabled", "Renamed", "Rotated", "Reset", "Used"}
+    | {"Raised", "Resolved"},
     "DELETE": {"Removed", "Revoked", "Deleted", "Closed", "Ended", "LoggedOut"},
 }
 OPERATIONS = {verb: operation for operation, verbs in VERBS.items() for verb in verbs}
