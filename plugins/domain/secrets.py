@@ -1,6 +1,6 @@
 """Secret values, sealed, by scope and name. Scopes are resources: "platform", "space/NAME", "app/ID", "application/ID".
 
-"principal/ID", "provider/ID" and "system" hold what ROCI needs for itself; people never see those.
+"principal/ID", "provider/ID", "channel/ID" and "system" hold what ROCI needs for itself; people never see those.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .model import Model, Utc
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,254}")
 SCOPE = re.compile(r"platform|system|[a-z]+/[A-Za-z0-9_.@+-]{1,255}")
-INTERNAL = ("system", "principal/", "provider/")
+INTERNAL = ("system", "principal/", "provider/", "channel/")
 LONGEST = 64 * 1024  # bytes of one value
 BATCH = 20  # rows that one transaction of a rotation seals again
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
