@@ -1,6 +1,7 @@
 """Secret values, sealed, by scope and name. Scopes are resources: "platform", "space/NAME", "app/ID", "application/ID".
 
-"principal/ID", "provider/ID", "channel/ID" and "system" hold what ROCI needs for itself; people never see those.
+"principal/ID", "provider/ID", "registry/ID", "channel/ID" and "system" hold what ROCI needs for itself.
+People never see those.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .model import Model, Utc
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,254}")
 SCOPE = re.compile(r"platform|system|[a-z]+/[A-Za-z0-9_.@+-]{1,255}")
-INTERNAL = ("system", "principal/", "provider/", "channel/")
+INTERNAL = ("system", "principal/", "provider/", "registry/", "channel/")
 LONGEST = 64 * 1024  # bytes of one value
 BATCH = 20  # rows that one transaction of a rotation seals again
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
