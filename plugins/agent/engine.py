@@ -14,7 +14,7 @@ import functools
 import os
 import shutil
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from roci import StepFailed, Unavailable
@@ -25,6 +25,8 @@ SOCKET = "unix:///var/run/docker.sock"
 LIMIT = 10.0  # seconds an engine has to answer a question
 CHANGE = 60.0  # seconds it has to carry out a change
 THREADS = 16  # calls at once; with more than that outstanding the engine counts as hung
+STREAMS = 32  # streams at once, beside those calls
+AHEAD = 64  # pieces of a stream that are read before somebody takes them
 PATIENCE = 600.0  # seconds between two pieces of a stream, such as the progress of a pull
 START = "start it with `sudo systemctl enable --now docker`"
 
@@ -51,6 +53,7 @@ class Engine:
         self._limit = limit
         self._client: Any = None
         self._slots = threading.BoundedSemaphore(THREADS)
+        self._streams = threading.BoundedSemaphore(STREAMS)
 
     async def call(self, work: Callable[[Any], T], limit: float | None = None) -> T:
         """`work(api)` in a thread, with docker's low-level client; `limit` in seconds.
@@ -75,31 +78,33 @@ class Engine:
             raise
 
     async def stream(self, work: Callable[[Any], Iterable[T]]) -> AsyncGenerator[T, None]:
-        """Yield what `work(api)` yields. Closing this ends the thread when its next piece comes."""
+        """Yield what `work(api)` yields, not faster than it is taken. Closing this ends the thread when its next
+        piece comes, or at once where what `work` returns has a `cancel`, which may be called from another thread.
+        """
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[T] = asyncio.Queue()
-        stopped = threading.Event()
+        piece: asyncio.Future[T] = loop.create_future()
+        reader = _Reader()
 
         def read() -> None:
             with contextlib.closing(self._api(PATIENCE)) as api:
-                for piece in work(api):
-                    if stopped.is_set():
-                        return
-                    loop.call_soon_threadsafe(pieces.put_nowait, piece)
+                for one in reader.over(work(api)):
+                    loop.call_soon_threadsafe(pieces.put_nowait, one)
 
-        ended = asyncio.wrap_future(self._begin(read))
+        ended = asyncio.wrap_future(self._begin(read, self._streams))
         try:
             while not (ended.done() and pieces.empty()):
                 piece = asyncio.ensure_future(pieces.get())
                 either: set[asyncio.Future[Any]] = {piece, ended}
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if piece.done():
+                    reader.room.release()
                     yield piece.result()
-                else:
-                    piece.cancel()
             await ended
         finally:
-            stopped.set()
+            piece.cancel()
+            reader.stop()
+            ended.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
 
     async def containers(self) -> list[dict[str, Any]]:
         """Every container, running or not, in the shape that heartbeats carry. One call, nothing inspected."""
@@ -118,24 +123,28 @@ class Engine:
             return f"what answers at {self.address} is no Docker engine: {error}"
         return None
 
-    def _begin(self, work: Callable[[], T]) -> concurrent.futures.Future[T]:
-        if not self._slots.acquire(blocking=False):
-            raise self._silent()
+    def _begin(
+        self, work: Callable[[], T], slots: threading.BoundedSemaphore | None = None
+    ) -> concurrent.futures.Future[T]:
+        slots = slots or self._slots
+        if not slots.acquire(blocking=False):
+            raise self._silent() if slots is self._slots else Unavailable(f"{STREAMS} logs or pulls are read already")
         done: concurrent.futures.Future[T] = concurrent.futures.Future()
 
         def run() -> None:
             try:
                 result = work()
             except BaseException as error:
+                slots.release()
                 self._settle(done, error=self._translated(error))
             else:
+                slots.release()
                 self._settle(done, result=result)
 
         threading.Thread(target=run, name="docker", daemon=True).start()
         return done
 
     def _settle(self, done: concurrent.futures.Future[Any], result: Any = None, error: Any = None) -> None:
-        self._slots.release()
         with contextlib.suppress(concurrent.futures.InvalidStateError, RuntimeError):  # nobody waits any more
             done.set_exception(error) if error else done.set_result(result)
 
@@ -171,6 +180,31 @@ class Engine:
         return Unavailable(
             f"the Docker engine at {self.address} does not answer: restart it with `sudo systemctl restart docker`"
         )
+
+
+class _Reader:
+    """What one stream's thread reads, until it is stopped from outside."""
+
+    def __init__(self) -> None:
+        self.room = threading.Semaphore(AHEAD)
+        self._stopped = False
+        self._cancel: Callable[[], None] = lambda: None
+
+    def over(self, found: Iterable[T]) -> Iterator[T]:
+        """The pieces, each when there is room for it."""
+        self._cancel = getattr(found, "cancel", self._cancel)
+        if self._stopped:
+            self._cancel()
+        for piece in found:
+            self.room.acquire()
+            if self._stopped:
+                return
+            yield piece
+
+    def stop(self) -> None:
+        self._stopped = True
+        self.room.release()
+        self._cancel()
 
 
 def _is_caused_by(error: BaseException | None, kinds: tuple[type[BaseException], ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -10,6 +11,39 @@ from .process import Stderr
 
 KEPT = 64 * 1024  # characters of output in a result; bytes of each of its two streams
 STREAMING = 0.1  # seconds of output that go into one frame
+
+
+class Tail:
+    """The end of a text that grows: its last KEPT characters."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._size = 0
+        self.is_cut = False
+
+    def add(self, text: str) -> None:
+        self._pieces.append(text[-KEPT:])
+        self._size += len(text)
+        if self._size > 2 * KEPT:
+            self._join()
+
+    def _join(self) -> str:
+        text = "".join(self._pieces)
+        self.is_cut = self.is_cut or self._size > KEPT
+        self._pieces = [text[-KEPT:]]
+        self._size = len(self._pieces[0])
+        return self._pieces[0]
+
+    @property
+    def text(self) -> str:
+        return self._join()
+
+    @property
+    def last_bytes(self) -> str:
+        """Its last KEPT bytes, cut between two characters."""
+        kept = self._join().encode(errors="replace")
+        self.is_cut = self.is_cut or len(kept) > KEPT
+        return kept[-KEPT:].decode(errors="ignore")
 
 
 class Output:
@@ -21,49 +55,69 @@ class Output:
     def __init__(self, masker: Masker, send: Callable[[int, str], Awaitable[None]], whole: bool = False) -> None:
         self._masker, self._send, self._whole = masker, send, whole
         self._waiting: list[str] = []
-        self._tail = ""
-        self._raw = {"stdout": "", "stderr": ""}
+        self._size = 0  # characters that wait
+        self._tail = Tail()
+        self._raw = {"stdout": Tail(), "stderr": Tail()}
         self._seq = 0
         self._sent_at = 0.0
-        self.truncated = False
+        self._later: asyncio.Task[None] | None = None  # sends what waits, when nothing follows it
+        self._sending = asyncio.Lock()
 
     async def add(self, text: str) -> None:
-        self._keep_raw("stderr" if isinstance(text, Stderr) else "stdout", text)
+        self._raw["stderr" if isinstance(text, Stderr) else "stdout"].add(text)
         shown = self._masker.feed(text)
         if not shown:
             return
-        self._keep(shown)
-        self._waiting.append(shown)
-        if time.monotonic() - self._sent_at >= STREAMING or (self._whole and sum(map(len, self._waiting)) > KEPT):
+        self._tail.add(shown)
+        self._wait(shown)
+        if time.monotonic() - self._sent_at >= STREAMING or (self._whole and self._size > KEPT):
             await self.flush()
+        elif self._later is None:
+            self._later = asyncio.create_task(self._flush_later())
+
+    def _wait(self, text: str) -> None:
+        self._waiting.append(text)
+        self._size += len(text)
+        if not self._whole and self._size > 2 * KEPT:
+            self._waiting = ["".join(self._waiting)[-KEPT:]]
+            self._size = KEPT
+
+    async def _flush_later(self) -> None:
+        await asyncio.sleep(STREAMING)
+        self._later = None
+        await self.flush()
 
     async def flush(self) -> None:
         """Send what waits, now."""
-        text, self._waiting, self._sent_at = "".join(self._waiting), [], time.monotonic()
-        for piece in _pieces(text) if self._whole else [text[-KEPT:]]:
-            await self._send(self._seq, piece)
-            self._seq += 1
+        async with self._sending:
+            text, self._waiting, self._size = "".join(self._waiting), [], 0
+            self._sent_at = time.monotonic()
+            for piece in _pieces(text) if self._whole else [text[-KEPT:]]:
+                if piece:
+                    await self._send(self._seq, piece)
+                    self._seq += 1
 
-    def _keep(self, text: str) -> None:
-        self.truncated = self.truncated or len(self._tail) + len(text) > KEPT
-        self._tail = (self._tail + text)[-KEPT:]
+    @property
+    def truncated(self) -> bool:
+        """Whether the beginning of what was printed is missing in the result."""
+        return bool(self._tail.text) and self._tail.is_cut
 
-    def _keep_raw(self, stream: str, text: str) -> None:
-        self._raw[stream] = (self._raw[stream] + text)[-KEPT:]
-
-    def raw(self, stream: str) -> str:
-        """The end of `stdout` or `stderr`, not masked: its last KEPT bytes, cut between two characters."""
-        kept = self._raw[stream].encode(errors="replace")
-        self.truncated = self.truncated or len(kept) > KEPT
-        return kept[-KEPT:].decode(errors="ignore")
+    def streams(self) -> tuple[str, str, bool]:
+        """The ends of stdout and stderr, not masked, and whether something is missing."""
+        stdout, stderr = self._raw["stdout"].last_bytes, self._raw["stderr"].last_bytes
+        return stdout, stderr, self._raw["stdout"].is_cut or self._raw["stderr"].is_cut
 
     def end(self, last: str) -> str:
         """All that is to be told: the end of the output, then the last word, unless it was said already."""
-        self._keep(self._masker.flush())
-        last = self._masker.mask(last)
-        if last and last not in self._tail:
-            self._keep(("\n" if self._tail and not self._tail.endswith("\n") else "") + last)
-        return self._tail
+        if self._later:
+            self._later.cancel()
+        rest = self._masker.flush()
+        self._tail.add(rest)
+        self._wait(rest)
+        kept, last = self._tail.text, self._masker.mask(last)
+        if last and last not in kept:
+            self._tail.add(("\n" if kept and not kept.endswith("\n") else "") + last)
+        return self._tail.text
 
 
 def _pieces(text: str) -> list[str]:

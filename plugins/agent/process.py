@@ -44,8 +44,9 @@ async def spawn(
 ) -> AsyncGenerator[str, None]:
     """Yield standard output and error of a program as text: merged, or `apart`, with pieces of error as Stderr.
 
-    Raises StepFailed with `exit_code` and `tail` (the end of the output) when it does not end with 0. The
-    observers are told the process group, for those who must find it again after a crash.
+    Raises StepFailed with `exit_code` and `tail` (the end of the output) when it does not end with 0; with
+    `unstarted` too when it could not be run at all. The observers are told the process group, for those who must
+    find it again after a crash.
     """
     program = await _start(argv, cwd, env, stdin, apart)
     utf8 = codecs.getincrementaldecoder("utf-8")
@@ -60,6 +61,7 @@ async def spawn(
             tail = (tail + text)[-TAIL:]
             if text:
                 yield Stderr(text) if fd == 2 else text
+                await asyncio.sleep(0)  # a queue that is never empty would not let anybody else work
         for fd, decoder in decoders.items():
             if rest := decoder.decode(b"", True):
                 yield Stderr(rest) if fd == 2 else rest
@@ -151,12 +153,13 @@ class _Program(asyncio.SubprocessProtocol):
     async def end(self, grace: float) -> None:
         """Ask the whole group to end; kill what is left of it."""
         self._signal(signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(grace):
                 await self._exited.wait()
                 while self._signal(0):  # noqa: ASYNC110  children outlive their parent, and nobody tells when they end
                     await asyncio.sleep(0.05)
-        self._signal(signal.SIGKILL)
+        except TimeoutError:
+            self._signal(signal.SIGKILL)
         await self._exited.wait()
 
     def _signal(self, number: int) -> bool:
@@ -190,7 +193,8 @@ async def _start(
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         where = isinstance(error, OSError) and error.filename == str(cwd)
         what = f"cannot use the folder {cwd}" if where else f"cannot run {argv[0]}"
-        raise StepFailed(f"{what}: {reason}", exit_code=127, tail="") from None
+        code = 127 if isinstance(error, FileNotFoundError) and not where else 126
+        raise StepFailed(f"{what}: {reason}", exit_code=code, tail="", unstarted=True) from None
     if stdin is not None:
         program.feed(stdin)
     return program

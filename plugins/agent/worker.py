@@ -258,9 +258,12 @@ class Worker:
             text = f"this host cannot note the command down: {error.strerror}"
             await self._deliver(connection, wire.Result(command_id=command_id, success=False, output=text))
             return
-        output = Output(Masker(wire.secrets_of(message)), functools.partial(self._stream, command_id), whole=reads)
+        only = connection if reads else None
+        output = Output(
+            Masker(wire.secrets_of(message)), functools.partial(self._stream, command_id, only), whole=reads
+        )
         work = asyncio.create_task(self._perform(command_id, message, output))
-        told = asyncio.create_task(self._tell(command_id, message, work, output))
+        told = asyncio.create_task(self._tell(command_id, message, work, output, only))
         self._running[command_id] = Running(work, told, reads)
         told.add_done_callback(lambda _: self._running.pop(command_id, None))
 
@@ -269,26 +272,26 @@ class Worker:
             running.cancelled = True
             running.work.cancel()
 
-    async def _tell(self, command_id: str, message: Asked, work: asyncio.Task[None], output: Output) -> None:
-        """Wait for the work, keep its result, and tell the server."""
+    async def _tell(
+        self, command_id: str, message: Asked, work: asyncio.Task[None], output: Output, only: Connection | None
+    ) -> None:
+        """Wait for the work, keep its result, and tell the server; over this connection only, where one is given."""
         began = time.monotonic()
         hand = message if isinstance(message, wire.Hand) else None
         limit = message.timeout_seconds if not isinstance(message, wire.Hand) else message.limit
         result = await self._outcome(command_id, limit, work)
-        if result.success and isinstance(message, wire.Reboot):
-            return await self._rebooting(command_id)
-        if hand:
-            result.stdout, result.stderr = output.raw("stdout"), output.raw("stderr")
+        if isinstance(message, wire.Reboot) and (result.success or result.data.get("interrupted")):
+            return self.journal.delivered(command_id)  # it is under way; registering again is what tells of it
         result.output, result.truncated = output.end(result.output), output.truncated
+        if hand:
+            result.stdout, result.stderr, result.truncated = output.streams()
         result.duration_ms = int((time.monotonic() - began) * 1000)
-        if hand and hand.reads:
-            with contextlib.suppress(wire.Closed):
-                await output.flush()
-        else:
+        if not (hand and hand.reads):
             self._keep(command_id, result)
-        if self._connection:
+        await output.flush()
+        if to := only or self._connection:
             with contextlib.suppress(wire.Closed):  # it is in the journal, and the next connection delivers it
-                await self._deliver(self._connection, result)
+                await self._deliver(to, result)
         self._changed.set()
 
     def _keep(self, command_id: str, result: wire.Result) -> None:
@@ -297,8 +300,8 @@ class Worker:
         except OSError as error:
             log.error("the result of %s cannot be kept: %s", command_id, error)
 
-    async def _rebooting(self, command_id: str) -> None:
-        """It is under way: there is no result, and nothing to tell of after the next start."""
+    async def _acknowledge(self, command_id: str) -> None:
+        """It is taken up, and nothing will be told of it after the next start: that is a reboot's good end."""
         self.journal.delivered(command_id)
         if self._connection:
             with contextlib.suppress(wire.Closed):
@@ -335,6 +338,8 @@ class Worker:
             raise StepFailed(f"this host does not allow {action} (agent.allow in its configuration)", exit_code=126)
         if isinstance(message, wire.Hand):
             plan, site = [Step(action, msgspec.structs.asdict(message))], self._site(command_id, [])
+            if isinstance(message, wire.Reboot):
+                await self._acknowledge(command_id)
             async with contextlib.nullcontext() if message.reads else self._hands:
                 return await self._run(plan, site, output)
         backend = self._backends.get(message.backend)
@@ -362,10 +367,11 @@ class Worker:
         variables = {secret.name: secret.value for secret in secrets}
         return Site(self.settings.base, self.settings.engine, variables, observed)
 
-    async def _stream(self, command_id: str, seq: int, text: str) -> None:
-        if self._connection and self._protocol >= wire.PROTOCOL:
+    async def _stream(self, command_id: str, only: Connection | None, seq: int, text: str) -> None:
+        to = only or self._connection
+        if to and self._protocol >= wire.PROTOCOL:
             with contextlib.suppress(wire.Closed):  # a lost link loses live output; the result has its end
-                await self._connection.send(wire.encode(wire.Output(command_id=command_id, data=text, seq=seq)))
+                await to.send(wire.encode(wire.Output(command_id=command_id, data=text, seq=seq)))
 
     async def _deliver(self, connection: Connection, result: wire.Result) -> None:
         await connection.send(wire.encode(result))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from roci import StepFailed
@@ -20,13 +21,17 @@ async def pull(docker: Engine, image: str) -> AsyncGenerator[str, None]:
     except Refused as error:
         if not error.is_missing:
             raise
+    async with aclosing(fetch(docker, image)) as progress:
+        async for text in progress:
+            yield text
+
+
+async def fetch(docker: Engine, image: str) -> AsyncGenerator[str, None]:
+    """Pull it even when it is here. Logins are read anew each time."""
     yield f"pulling {image}\n"
-    pieces = docker.stream(lambda api: condensed(api.pull(image, stream=True, decode=True)))
-    try:
+    async with aclosing(docker.stream(lambda api: condensed(api.pull(image, stream=True, decode=True)))) as pieces:
         async for text in pieces:
             yield text
-    finally:
-        await pieces.aclose()
 
 
 def condensed(progress: Iterable[Mapping[str, Any]]) -> Iterator[str]:
