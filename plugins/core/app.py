@@ -75,6 +75,7 @@ def create_app(roci: Roci) -> Quart:
     app.url_map.merge_slashes = False
     for surface in roci.surfaces.values():
         app.register_blueprint(surface.blueprint, name=surface.name, url_prefix=surface.prefix or None)
+    app.extensions["views"] = dict(app.view_functions)  # before those of contested routes become one
     _settle_contested_routes(app, roci)
     _answer_errors(app, roci)
     app.before_request(_note_task)

@@ -35,7 +35,12 @@ V = TypeVar("V", bound=View)
 M = TypeVar("M", bound=BaseModel)
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 MOST = 1000  # rows of a page
+PAGING: Mapping[str, Mapping[str, Any]] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": MOST},
+    "offset": {"type": "integer", "minimum": 0, "maximum": 2**53},
+}
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass
@@ -44,12 +49,20 @@ class Documented:
 
     access: str = ""  # "public", "signed in", or the permission
     on: str = ""  # what the permission must hold for: a template over the path's parameters
+    hosts_too: bool = False  # the keys of hosts are good here
+    is_guarded: bool = False  # the parameter `id` of its path is read as a UUID
+    credentials: tuple[str, ...] = ()  # other kinds of credentials than the usual, by their names in /openapi.json
     body: type[BaseModel] | None = None
     body_optional: bool = False
+    takes: tuple[str, ...] = (JSON,)  # the media types that the body may have
     result: Any = None
     status: int = 200
+    also: tuple[int, ...] = ()  # other statuses with the same body
     media: str = JSON
-    query: Mapping[str, str] = field(default_factory=dict)  # name: JSON type
+    other_media: tuple[str, ...] = ()
+    query: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)  # name: JSON type, or a schema
+    uuids: tuple[str, ...] = ()  # further parameters of the path that are UUIDs
+    errors: tuple[type[RociError], ...] = ()  # beyond those that its declaration tells of
 
 
 def documented(view: Any) -> Documented:
@@ -155,6 +168,7 @@ def _guarded(view: V, permission: str, on: str, hosts_too: bool = False) -> V:
             current_actor.reset(token)
 
     note = documented(guarded)
+    note.is_guarded, note.hosts_too = True, hosts_too or permission in hostkeys.RIGHTS
     if permission or not note.access:  # what is asked further in is the finer word
         note.access, note.on = permission or "signed in", on
     cast(Any, guarded).access = note.access
@@ -316,14 +330,31 @@ def _number(name: str, least: int, most: int) -> int | None:
 
 
 def returns(
-    result: Any, *, status: int = 200, media: str = JSON, paged: bool = False, query: Mapping[str, str] | None = None
+    result: Any,
+    *,
+    status: int = 200,
+    also: tuple[int, ...] = (),
+    media: str = JSON,
+    paged: bool = False,
+    query: Mapping[str, str | Mapping[str, Any]] | None = None,
+    uuids: tuple[str, ...] = (),
 ) -> Callable[[V], V]:
     """Say what a view answers, and which query it understands. Documents only."""
 
     def decorate(view: V) -> V:
         note = documented(view)
-        note.result, note.status, note.media = result, status, media
-        note.query = {**(query or {}), **({"limit": "integer", "offset": "integer"} if paged else {})}
+        note.result, note.status, note.also, note.media = result, status, also, media
+        note.query, note.uuids = {**(query or {}), **(PAGING if paged else {})}, uuids
+        return view
+
+    return decorate
+
+
+def raises(*errors: type[RociError]) -> Callable[[V], V]:
+    """Say which errors a view may answer beyond what its declaration tells (see `description`). Documents only."""
+
+    def decorate(view: V) -> V:
+        documented(view).errors += errors
         return view
 
     return decorate

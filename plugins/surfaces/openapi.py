@@ -1,37 +1,57 @@
 """GET /openapi.json: what every described surface serves, read off its views. Built at the first request, then kept.
 
 Own code, since the libraries for it want to own validation too: the bodies here are the very models that
-requests are read with, and pydantic writes their schemas.
+requests are read with, and pydantic writes their schemas. What a view says of itself is in `http.Documented`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, TypeAdapter
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from quart import Blueprint, Quart, current_app
 from werkzeug.routing import Rule
 
 from roci import Answer, Roci, RociError, Surface, __version__, hookimpl
 
-from .http import JSON, Documented, documented, public, roci
+from .description.operations import operation, tag, wanted
+from .description.schemas import Schemas
+from .description.shared import merge
+from .dialect import MEDIA
+from .http import documented, public, roci
 
 routes = Blueprint("openapi", __name__)
-UUID = {"format": "uuid"}
-REFERENCE = "#/components/schemas/{model}"
-ERRORS = {
-    "400": "The request cannot be read, or breaks a rule; the message names the field and the reason.",
-    "401": "Nobody is signed in.",
-    "403": "The caller may not do this.",
-    "404": "There is no such thing.",
-    "409": "Its state does not allow this.",
-    "413": "The body is too large.",
-    "429": "Too many attempts.",
-    "503": "Something this depends on does not answer.",
+CREDENTIALS = {
+    "cookie": {"type": "apiKey", "in": "cookie", "name": "roci_session", "description": "Set by signing in at /login."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A token of ours, or one that a dialect signed."},
+    "hostKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The key of a host."},
+    "automationKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "rca_…",
+        "description": "A key of a CI system.",
+    },
 }
+ABOUT = """\
+Programs sign in with `POST /login`, JSON with `username` and `password`, which sets the cookie; or send a token as
+`Authorization: Bearer`. Any credential works on every surface, but for the keys of hosts and of CI systems."""
+
+
+class Served(NamedTuple):
+    """A view, where it is and whose."""
+
+    surface: Surface
+    rule: Rule
+    view: Any
+
+    @property
+    def path(self) -> str:
+        return _path(self.rule)
+
+    @property
+    def methods(self) -> list[str]:
+        return sorted((self.rule.methods or set()) - {"HEAD", "OPTIONS"})
 
 
 @routes.get("/openapi.json")
@@ -46,101 +66,87 @@ async def show() -> Any:
 
 def describe(app: Quart, roci: Roci) -> dict[str, Any]:
     """The OpenAPI 3.1 document of one application."""
-    schemas = _Schemas()
+    served = list(_served(app, roci))
+    schemas = _schemas(served)
     paths: dict[str, dict[str, Any]] = {}
-    for surface, rule, view in _views(app, roci):
-        path = re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule)
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            paths.setdefault(path, {})[method.lower()] = _operation(surface, rule, method, view, schemas)
+    for (path, method), several in sorted(_by_operation(served).items()):
+        found = {
+            each.surface.name: operation(each.surface, each.rule, method, each.view, schemas[each.surface.name])
+            for each in several
+        }
+        described = next(iter(found.values())) if len(found) == 1 else merge(found, _media(found))
+        paths.setdefault(path, {})[method.lower()] = described
     return {
         "openapi": "3.1.0",
-        "info": {"title": "ROCI", "version": __version__},
-        "paths": dict(sorted(paths.items())),
+        "info": {"title": "ROCI", "version": __version__, "description": _about(app, roci)},
+        "paths": paths,
+        "tags": [{"name": name} for names in _tags(served).values() for name in names],
+        "x-tagGroups": [{"name": surface, "tags": names} for surface, names in _tags(served).items()],
         "components": {
-            "schemas": schemas.all_,
-            "securitySchemes": {
-                "cookie": {"type": "apiKey", "in": "cookie", "name": "roci_session"},
-                "bearer": {"type": "http", "scheme": "bearer"},
-            },
+            "schemas": {name: schema for each in schemas.values() for name, schema in each.all_.items()},
+            "securitySchemes": CREDENTIALS,
         },
         "security": [{"bearer": []}, {"cookie": []}],
     }
 
 
-def _views(app: Quart, roci: Roci) -> Iterator[tuple[Surface, Rule, Any]]:
+def _served(app: Quart, roci: Roci) -> Iterator[Served]:
+    """What is described. On a contested route the view is the one of the rule's own surface."""
+    views = app.extensions["views"]
     for rule in app.url_map.iter_rules():
         surface = roci.surfaces.get(rule.endpoint.partition(".")[0])
         if surface and surface.error_body is not None and not rule.websocket:
-            yield surface, rule, app.view_functions[rule.endpoint]
+            yield Served(surface, rule, views[rule.endpoint])
 
 
-class _Schemas:
-    """Schemas by name, each once; two models of one name are told apart by their surface's module."""
-
-    def __init__(self) -> None:
-        self.all_: dict[str, Any] = {}
-
-    def of(self, model: Any, mode: JsonSchemaMode = "serialization") -> dict[str, Any]:
-        """A reference to a model's schema, or the schema itself of something small."""
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            _, document = models_json_schema([(model, mode)], ref_template=REFERENCE)
-            self.all_ |= document.get("$defs", {})
-            return {"$ref": REFERENCE.format(model=model.__name__)}
-        schema = TypeAdapter(model).json_schema(mode=mode, ref_template=REFERENCE)
-        self.all_ |= schema.pop("$defs", {})
-        if name := getattr(model, "__name__", None) if schema.get("type") == "object" else None:
-            self.all_[name] = schema
-            return {"$ref": REFERENCE.format(model=name)}
-        return schema
+def _by_operation(served: list[Served]) -> dict[tuple[str, str], list[Served]]:
+    found: dict[tuple[str, str], list[Served]] = {}
+    for each in served:
+        for method in each.methods:
+            found.setdefault((each.path, method), []).append(each)
+    return found
 
 
-def _operation(surface: Surface, rule: Rule, method: str, view: Any, schemas: _Schemas) -> dict[str, Any]:
-    note = documented(view)
-    summary, _, more = (view.__doc__ or "").strip().partition("\n")
-    described: dict[str, Any] = {
-        "operationId": f"{rule.endpoint.replace('.', '_')}_{method.lower()}",
-        "tags": [rule.endpoint.split(".")[-2]],
-        "summary": summary,
-        "parameters": _parameters(rule, note),
-        "responses": _responses(surface, note, schemas),
-    }
-    if more.strip():
-        described["description"] = " ".join(more.split())
-    if note.access == "public":
-        described["security"] = []
-    else:
-        described["x-permission"] = note.access
-    if note.body:
-        content = {JSON: {"schema": schemas.of(note.body, "validation")}}
-        described["requestBody"] = {"required": not note.body_optional, "content": content}
-    return described
+def _schemas(served: list[Served]) -> dict[str, Schemas]:
+    """By surface. The first one's models have their plain names, those of others begin with the surface's."""
+    models: dict[str, list[Any]] = {}
+    for each in served:
+        models.setdefault(each.surface.name, []).extend(wanted(each.surface, documented(each.view)))
+    first = next(iter(models), "")
+    return {name: Schemas("" if name == first else name.title(), found) for name, found in models.items()}
 
 
-def _parameters(rule: Rule, note: Documented) -> list[dict[str, Any]]:
-    """Ids of paths are UUIDs, names are text; every query parameter may be left out."""
-    limits = {"limit": {"minimum": 1, "maximum": 1000}, "offset": {"minimum": 0, "maximum": 2**53}}
-    path: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", **(UUID if name == "id" else {})}}
-        for name in sorted(rule.arguments)
+def _tags(served: list[Served]) -> dict[str, list[str]]:
+    found: dict[str, dict[str, None]] = {}
+    for each in served:
+        found.setdefault(each.surface.name, {})[tag(each.surface, each.rule)] = None
+    return {surface: sorted(names) for surface, names in found.items()}
+
+
+def _media(names: Any) -> dict[str, str]:
+    """What chooses a surface on a route that others serve too."""
+    return {name: media for media, name in MEDIA.items() if name in names}
+
+
+def _about(app: Quart, roci: Roci) -> str:
+    described = {surface.prefix for surface in roci.surfaces.values() if surface.error_body is not None}
+    alone = [
+        f"`{surface.prefix}`"
+        for surface in roci.surfaces.values()
+        if surface.error_body is None
+        and any(surface.prefix.endswith(f"/{prefix[1:]}") for prefix in described if prefix)
     ]
-    query = [
-        {"name": name, "in": "query", "schema": {"type": kind, **limits.get(name, {})}}
-        for name, kind in note.query.items()
-    ]
-    return path + query
+    sockets = sorted(f"`{_path(rule)}`" for rule in app.url_map.iter_rules() if rule.websocket)
+    lines = [ABOUT]
+    if alone:
+        lines.append(f"Dialects that share paths with others are served alone, too: {', '.join(alone)}.")
+    if sockets:
+        lines.append(f"Websockets, which this format has no words for: {', '.join(sockets)}.")
+    return "\n\n".join(lines)
 
 
-def _responses(surface: Surface, note: Documented, schemas: _Schemas) -> dict[str, Any]:
-    schema = schemas.of(note.result) if note.result is not None else {}
-    good = {str(note.status): {"description": "It went well.", "content": {note.media: {"schema": schema}}}}
-    error = {JSON: {"schema": schemas.of(surface.error_body)}}
-    public_view = note.access == "public"
-    bad = {
-        status: {"description": text, "content": error}
-        for status, text in ERRORS.items()
-        if not (public_view and status in ("401", "403"))
-    }
-    return good | bad
+def _path(rule: Rule) -> str:
+    return re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule)
 
 
 def _answer(error: RociError) -> Answer:
