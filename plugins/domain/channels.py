@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import peewee
 
-from roci import Conflict, Event, Invalid, NotFound, Unavailable, emit, hookimpl, now
+from roci import Conflict, Event, Invalid, NotFound, Permission, Unavailable, emit, hookimpl, now
 
 from . import hosts, secrets
 from .keyring import Keyring
@@ -77,7 +77,7 @@ def get(id: str) -> Channel:
 
 
 def settings(ring: Keyring, id: str) -> dict[str, Any]:
-    """What its notifier is set up with, secrets included. Raises NotFound, Unavailable."""
+    """What its notifier is set up with, secrets included. Raises NotFound, Permission, Unavailable."""
     get(id)
     text = secrets.value(ring, f"channel/{id}", SEALED)
     if text is None:
@@ -172,3 +172,14 @@ def _seal(ring: Keyring, id: str, setup: Mapping[str, Any]) -> None:
 @hookimpl
 def register_models() -> list[type[peewee.Model]]:
     return [Channel]
+
+
+@hookimpl
+def register_permissions() -> list[Permission]:
+    return [
+        Permission("channels.list", "see the channels of notices and what went out on them, without secrets"),
+        Permission("channels.create", "add channels that people are told on"),
+        Permission("channels.update", "change channels"),
+        Permission("channels.delete", "remove channels"),
+        Permission("channels.test", "send a notice to try a channel"),
+    ]

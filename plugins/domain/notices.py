@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import peewee
@@ -112,7 +112,7 @@ def waiting() -> dict[str, datetime.datetime]:
     """When the next delivery is due, by the id of the channel; only those on which there is one."""
     rows = Delivery.select(Delivery.channel, Delivery.next_at).where(Delivery.status == PENDING)
     found: dict[str, datetime.datetime] = {}
-    for channel, at in rows.order_by(Delivery.next_at).tuples():
+    for channel, at in cast(Any, rows.order_by(Delivery.next_at).tuples()):
         found.setdefault(str(channel), at)
     return found
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import peewee
 
-from roci import Event, Invalid, NotFound, emit, hookimpl, now
+from roci import Event, Invalid, NotFound, Permission, emit, hookimpl, now
 
 from . import channels
 from .model import Json, Model, Utc, picked
@@ -86,6 +86,7 @@ def get(id: str) -> QuietHours:
 def add(new: NewQuietHours) -> QuietHours:
     row = QuietHours(**dataclasses.asdict(new))
     _tidy(row)
+    _check_ahead(row.until)
     channels.check_host_ids(row.host_ids)
     row.save(force_insert=True)
     emit(QuietHoursAdded(row.id, row.name, after=_state(row)))
@@ -99,6 +100,7 @@ def change(id: str, **changes: Any) -> QuietHours:
     for name, value in changes.items():
         setattr(row, name, value)
     _tidy(row)
+    _check_ahead(changes.get("until"))
     channels.check_host_ids(set(row.host_ids) - set(before["host_ids"]))
     row.updated_at = now()
     row.save()
@@ -179,6 +181,11 @@ def _tidy(row: QuietHours) -> None:
         raise Invalid(f"time_zone: {row.zone[:50]!r} is none, as Europe/Berlin is")
 
 
+def _check_ahead(until: datetime.datetime | None) -> None:
+    if until is not None and until <= now():
+        raise Invalid("until: this moment has passed")
+
+
 @functools.lru_cache(maxsize=100)
 def _is_zone(name: str) -> bool:
     try:
@@ -191,3 +198,13 @@ def _is_zone(name: str) -> bool:
 @hookimpl
 def register_models() -> list[type[peewee.Model]]:
     return [QuietHours]
+
+
+@hookimpl
+def register_permissions() -> list[Permission]:
+    return [
+        Permission("quiet-hours.list", "see when notices wait"),
+        Permission("quiet-hours.create", "let notices wait at some hours, or until a moment"),
+        Permission("quiet-hours.update", "change when notices wait"),
+        Permission("quiet-hours.delete", "let notices no longer wait"),
+    ]

@@ -15,10 +15,12 @@ from . import (
     applications,
     audit,
     bindings,
+    channels,
     health,
     operations,
     policies,
     providers,
+    quiet_hours,
     roles,
     secrets,
     tokens,
@@ -55,6 +57,8 @@ MODULES = (
     audit,
     secrets,
     providers,
+    channels,
+    quiet_hours,
 )
 
 
