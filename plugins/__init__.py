@@ -31,6 +31,8 @@ ESSENTIAL: tuple[str, ...] = (
     "work.operate",
     "work.deploy",
     "work.execute",
+    "work.metrics",
+    "work.lag",
     "work.alerts",
     "work.notify",
     "work.health",

@@ -5,6 +5,7 @@ Unknown fields are ignored and unknown types are None, so that either end may be
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -304,9 +305,21 @@ def _decode(decoder: msgspec.json.Decoder[Any], text: str | bytes) -> Any:
     try:
         return decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        if not isinstance(error, msgspec.ValidationError) and (mended := _without_strange_numbers(text)):
+            return _decode(decoder, mended)
         if "Invalid value" in str(error) and "`$.type`" in str(error):
             return None
         raise Malformed(str(error)) from None
+
+
+def _without_strange_numbers(text: str | bytes) -> bytes:
+    """NaN and Infinity are no JSON, and Python's own library writes them: here they are null. Empty: there are none."""
+    found: list[str] = []
+    try:
+        data = json.loads(text, parse_constant=found.append)
+    except (ValueError, RecursionError):
+        return b""
+    return _encode.encode(data) if found else b""
 
 
 def read_containers(reported: bytes) -> list[Container]:

@@ -32,10 +32,11 @@ DATABASE = "roci.db"
 MANIFEST = "manifest.json"
 PATIENCE = 2.0  # seconds for what else holds the data folder for moments
 # What lies in the data directory and is no state of ROCI's: locks, what SQLite makes anew, what a migration or a
-# restore kept, and what containers keep for themselves where the volume base lies there too.
+# restore kept, what containers keep for themselves where the volume base lies there too, and the history of metrics.
 PASSING = (
     *("lock", "*.lock", "*-wal", "*-shm", "*-journal", "*.before-*", "*.replaced-*", "*.tmp", ".backup", ".restore"),
     "applications",
+    "metrics.db",
 )
 
 

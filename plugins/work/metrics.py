@@ -1,0 +1,295 @@
+"""What hosts tell of themselves: the newest sample of each in memory, the history in a file of its own.
+
+`accept` is called on the loop and answers at once; what it took is written a moment later. A crash loses that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import datetime
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from roci import Event, Invalid, Malformed, Roci, RociError, Task, hookimpl, now
+
+from ..agent import sample as samples
+from ..agent import wire
+from ..agent.hub import Hub, Live
+from ..agent.sample import Process, Sample
+from ..domain import hosts
+from ..domain.model import wire_time
+from .series import Row, Series
+
+T = TypeVar("T")
+log = logging.getLogger("roci.metrics")
+FILE = "metrics.db"
+BATCH = 100  # samples that are written without waiting for the next second
+WAITING = 20_000  # samples kept while the file cannot be written; beyond that the oldest are given up
+MOST = 2000  # points of one answer
+HONEST = 60.0  # seconds by which a host's clock may differ before the server's own counts
+SILENCE = 60.0  # seconds between two complaints about one host
+HOUR, DAY = 3600_000, 86_400_000
+Listener = Callable[[str, Sample, Sample | None], None]
+
+_processes = msgspec.json.Decoder(list[Process])
+
+
+class MetricsSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How long what hosts tell is kept: as it came, as averages of a minute, as averages of 15 minutes."""
+
+    section: ClassVar[str] = "metrics"
+    keep_raw_hours: int = 24
+    keep_minute_days: int = 7
+    keep_quarter_days: int = 30
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.keep_raw_hours <= self.keep_minute_days * 24 <= self.keep_quarter_days * 24:
+            raise ValueError("keep_raw_hours: at least 1; the coarser a tier, the longer it is kept")
+
+
+class ContainerPoint(msgspec.Struct, frozen=True, gc=False):
+    """A container at one moment, or on average."""
+
+    timestamp: str
+    cpu_percent: float | None
+    memory_bytes: int | None
+
+
+class Held(msgspec.Struct, gc=False):
+    """The newest sample of a host. Its processes, which are most of it, as JSON until somebody asks."""
+
+    at: int
+    sample: Sample
+    processes: bytes = b"[]"
+
+
+class Metrics:
+    """Reached as `roci.part(Metrics)`."""
+
+    def __init__(self, roci: Roci) -> None:
+        keep = roci.section(MetricsSettings)
+        tiers = keep.keep_raw_hours * HOUR, keep.keep_minute_days * DAY, keep.keep_quarter_days * DAY
+        self.listeners: list[Listener] = []
+        self._roci = roci
+        self._series = Series(roci.settings.data / FILE, tiers)
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "metrics")
+        self._held: dict[str, Held] = {}
+        self._waiting: list[Row] = []
+        self._hurried = False
+        self._complained: dict[str, float] = {}
+
+    async def load(self) -> None:
+        """Know again what was newest before the restart; forget hosts that were removed while the file was away."""
+        known = {host.id for host in await self._roci.read(hosts.all_)}
+        try:
+            found = await self._run(self._series.latest)
+            for host_id in await self._run(self._series.hosts):
+                if host_id not in known:
+                    await self._run(self._series.forget, host_id)
+        except RociError as error:
+            log.warning("%s", error.message)
+            return
+        self._held = {id: Held(row.at, _stamped(row.sample, row.at)) for id, row in found.items() if id in known}
+
+    # --- taking in ---
+
+    def accept(self, host_id: str, sample: Sample) -> Sample:
+        """Take in a sample of an approved host: what makes no sense in it is dropped, and it gets the server's time."""
+        return self._take(host_id, samples.checked(sample))
+
+    def _take(self, host_id: str, sample: Sample) -> Sample:
+        before = self._held.get(host_id)
+        at = _moment(sample.timestamp)
+        if before and at <= before.at < at + HONEST * 1000:
+            at = before.at + 1  # two of one moment are two
+        sample = _stamped(sample, at)
+        processes = msgspec.json.encode(sample.processes) if sample.processes else before.processes if before else b"[]"
+        light = msgspec.structs.replace(sample, processes=[])
+        self._held[host_id] = Held(at, light, processes)
+        self._keep(Row(host_id, at, light))
+        for listener in self.listeners:
+            try:
+                listener(host_id, sample, before.sample if before else None)
+            except Exception:
+                log.exception("a listener failed on a sample of %s", host_id)
+        return sample
+
+    def _keep(self, row: Row) -> None:
+        self._waiting.append(row)
+        if len(self._waiting) >= BATCH and not self._hurried:
+            self._hurried = True
+            self._roci.spawn(self.flush(), "writing metrics")
+
+    def joined(self, live: Live) -> None:
+        """Nothing is known of it yet."""
+
+    def beat(self, live: Live, beat: wire.Heartbeat) -> None:
+        said = bytes(beat.metrics)
+        host_id = live.host.id
+        if not said or said == b"null" or self._roci.part(Hub).roster.get(host_id) is not live:
+            return
+        try:
+            self._take(host_id, samples.read(said))
+        except Malformed as error:
+            self._complain(live, error)
+
+    def left(self, live: Live) -> None:
+        """Its newest sample stays: the time in it tells."""
+
+    def _complain(self, live: Live, error: Malformed) -> None:
+        clock = asyncio.get_running_loop().time()
+        if clock - self._complained.get(live.host.id, float("-inf")) >= SILENCE:
+            self._complained[live.host.id] = clock
+            log.warning("%s sent metrics that are dropped: %s", live.host.hostname, error.message)
+
+    # --- telling ---
+
+    def latest(self, host_id: str) -> Sample | None:
+        """The newest sample, however old it is. None: there never was one."""
+        held = self._held.get(host_id)
+        if held is None:
+            return None
+        return msgspec.structs.replace(held.sample, processes=_processes.decode(held.processes))
+
+    async def history(
+        self,
+        host_id: str,
+        start: datetime.datetime,
+        end: datetime.datetime,
+        limit: int = 500,
+        step: float | None = None,
+    ) -> list[Sample]:
+        """Samples without their processes and containers, oldest first. More than `limit`: averages over equal spans.
+
+        `step`, in seconds, says how long the spans are; `limit` does not count then. Raises Invalid.
+        """
+        span = _span(start, end, limit, step)
+        await self.flush()
+        points = await self._run(self._series.points, host_id, *span, _milliseconds(now()))
+        return [_stamped(point.sample, point.at) for point in points]
+
+    async def container_history(
+        self,
+        host_id: str,
+        container: str,
+        start: datetime.datetime,
+        end: datetime.datetime,
+        limit: int = 500,
+        step: float | None = None,
+    ) -> list[ContainerPoint]:
+        """The same of one container: by its name, which outlives it, or by its id."""
+        span = _span(start, end, limit, step)
+        await self.flush()
+        points = await self._run(self._series.uses, host_id, container, *span, _milliseconds(now()))
+        return [
+            ContainerPoint(_text(point.at), cpu, memory) for point in points for _, _, cpu, memory in point.uses[-1:]
+        ]
+
+    # --- keeping ---
+
+    async def flush(self) -> None:
+        """Write what is not written yet."""
+        rows, self._waiting, self._hurried = self._waiting, [], False
+        if not rows:
+            return
+        try:
+            await self._run(self._series.add, rows)
+        except RociError as error:
+            clock = asyncio.get_running_loop().time()
+            if clock - self._complained.get("", float("-inf")) >= SILENCE:
+                self._complained[""] = clock
+                log.warning("metrics are not saved yet: %s", error.message)
+            self._waiting = [*rows, *self._waiting][-WAITING:]
+
+    async def tend(self) -> None:
+        """Average what came since the last time, and remove what is too old."""
+        for host_id in await self._run(self._series.hosts):
+            await self._run(self._series.roll_up, host_id, _milliseconds(now()))
+            await self._run(self._series.purge, host_id, _milliseconds(now()))
+        await self._run(self._series.give_back)
+
+    async def forget(self, host_id: str) -> None:
+        """The host was removed."""
+        self._held.pop(host_id, None)
+        self._complained.pop(host_id, None)
+        self._waiting = [row for row in self._waiting if row.host_id != host_id]
+        await self._run(self._series.forget, host_id)
+
+    async def close(self) -> None:
+        await self.flush()
+        await self._run(self._series.close)
+        self._thread.shutdown()
+
+    async def _run(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+
+
+def _milliseconds(moment: datetime.datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _text(at: int) -> str:
+    return wire_time(datetime.datetime.fromtimestamp(at / 1000, datetime.UTC)) or ""
+
+
+def _stamped(sample: Sample, at: int) -> Sample:
+    return msgspec.structs.replace(sample, timestamp=_text(at))
+
+
+def _moment(said: str) -> int:
+    """When a sample was taken: as the host says, unless its clock is wrong."""
+    here = now()
+    try:
+        moment = datetime.datetime.fromisoformat(said)
+    except ValueError:
+        return _milliseconds(here)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    return _milliseconds(moment if abs((moment - here).total_seconds()) <= HONEST else here)
+
+
+def _span(
+    start: datetime.datetime, end: datetime.datetime, limit: int, step: float | None
+) -> tuple[int, int, int, int | None]:
+    """A question, as the file takes it. Raises Invalid."""
+    if start > end:
+        raise Invalid("start: is after end")
+    if not 1 <= limit <= MOST:
+        raise Invalid(f"limit: from 1 to {MOST}")
+    if step is not None and not (step > 0 and (end - start).total_seconds() / step <= MOST):
+        raise Invalid(f"step: seconds, so long that there are at most {MOST} of them from start to end")
+    return _milliseconds(start), _milliseconds(end), limit, None if step is None else max(int(step * 1000), 1)
+
+
+@hookimpl
+def register_settings() -> type[MetricsSettings]:
+    return MetricsSettings
+
+
+@hookimpl
+def register_tasks(roci: Roci) -> list[Task]:
+    return [
+        Task("write metrics", 1, lambda: roci.part(Metrics).flush()),
+        Task("tend metrics", 3600, lambda: roci.part(Metrics).tend()),
+    ]
+
+
+@hookimpl
+@contextlib.asynccontextmanager
+async def lifespan(roci: Roci) -> AsyncIterator[None]:
+    metrics = Metrics(roci)
+    await metrics.load()
+    roci.provide(metrics)
+    roci.part(Hub).watchers.append(metrics)
+    yield
+    await metrics.close()
+
+
+@hookimpl
+async def on_event(roci: Roci, event: Event) -> None:
+    if isinstance(event, hosts.HostRemoved):
+        await roci.part(Metrics).forget(event.host_id)
