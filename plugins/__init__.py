@@ -9,6 +9,7 @@ ESSENTIAL: tuple[str, ...] = (
     "domain.credentials",
     "domain.hosts",
     "domain.hostkeys",
+    "domain.hostcards",
     "domain.policies",
     "domain.applications",
     "domain.secrets",

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, cast
 
 import msgspec
 
-from roci import Event, Malformed, NotReady, Roci, RociError, Task, hookimpl, now
+from roci import Event, Malformed, NotReady, Roci, RociError, Task, Unauthenticated, hookimpl, now
 
 from ..domain import enrolment, hosts
 from . import wire
@@ -130,7 +130,8 @@ class Hub:
 
     async def load(self) -> None:
         for host in await self._roci.read(hosts.all_):
-            self.roster[host.id] = Live(host)
+            if host.last_seen:  # else its agent is still to come
+                self.roster[host.id] = Live(host)
 
     @property
     def connected(self) -> int:
@@ -165,6 +166,8 @@ class Hub:
             await self._listen(live, link, channel)
         except Malformed as error:
             await self._part(channel, link, wire.MALFORMED, error.message)
+        except Unauthenticated as error:
+            await self._part(channel, link, wire.REJECTED, error.message)
         except RociError as error:
             await self._part(channel, link, wire.TRY_LATER, error.message)
         except asyncio.CancelledError:
@@ -217,6 +220,7 @@ class Hub:
             host = admission.host
             live = self.roster.setdefault(host.id, Live(host))
             before, live.link, live.host = live.link, link, host
+            link.key_id = admission.key_id
             live.last_seen, live.heard = host.last_seen, asyncio.get_running_loop().time()
             live.version += 1
             if host.id in self._removed:  # between its registration and now

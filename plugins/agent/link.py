@@ -48,6 +48,7 @@ class Link:
         self.protocol = register.protocol
         self.capabilities = frozenset(register.capabilities)
         self.closing = False
+        self.key_id: str | None = None  # the host's key that its agent came in by
         self._channel = channel
         self._session = asyncio.current_task()
         self._outbox: asyncio.Queue[str | Farewell] = asyncio.Queue(WAITING)

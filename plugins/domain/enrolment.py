@@ -7,7 +7,8 @@ from collections.abc import Collection
 
 from roci import Conflict, Sensitive, TooMany
 
-from . import hosts
+from . import hostkeys, hosts
+from .hostkeys import HostKey
 from .hosts import Host, Introduction
 from .policies import Decision
 
@@ -20,6 +21,7 @@ class Admission:
 
     host: Host
     token: Sensitive | None
+    key_id: str | None = None  # the host's key it came in by: when that ends, so does its connection
 
 
 class Undecided(Conflict):
@@ -37,6 +39,8 @@ def known(
 
 def is_settled(introduction: Introduction, agent_id: str | None, token: str | None) -> bool:
     """Whether this agent's record was decided, so that no policy need be asked. Changes nothing."""
+    if hostkeys.presented(token):
+        return True
     if agent_id and token and (host := hosts.find_by_token(agent_id, token)):
         return host.status != "pending"
     free = hosts.without_token(introduction.hostname, introduction.effective_ip, ())
@@ -51,6 +55,8 @@ def register(
     decision: Decision | None,
 ) -> Admission:
     """Take up or make the agent's record. Only pending ones are decided, which needs a decision: Undecided."""
+    if key := hostkeys.presented(token):
+        return _by_key(key, introduction)
     host = known(introduction, agent_id, token, connected)
     if decision is None and (host is None or host.status == "pending"):
         raise Undecided("the policies must be asked first")
@@ -71,6 +77,12 @@ def register(
     ):
         hosts.decide(host, decision.status, decision.policy_id, decision.reason)
     return Admission(host, token_for(host))
+
+
+def _by_key(key: HostKey, introduction: Introduction) -> Admission:
+    """The key is all it has: with a token of its own it would stay when the key is revoked."""
+    hostkeys.touch(key.id)
+    return Admission(hosts.by_key(key.host_id, introduction), None, key.id)
 
 
 def token_for(host: Host) -> Sensitive | None:

@@ -5,11 +5,24 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import secrets
+from collections.abc import Collection
 from typing import Any
 
 import peewee
 
-from roci import Actor, Event, Invalid, NotFound, Permission, Sensitive, current_actor, emit, hookimpl, now
+from roci import (
+    Actor,
+    Event,
+    Invalid,
+    NotFound,
+    Permission,
+    Sensitive,
+    Unauthenticated,
+    current_actor,
+    emit,
+    hookimpl,
+    now,
+)
 
 from . import hosts
 from .credentials import TOUCH, Proven, digest
@@ -90,6 +103,25 @@ def verify(secret: str) -> Proven | None:
     # The name has a blank, so that it is nobody's whom roles could be bound to.
     actor = Actor(row.host_id, f"key {row.name or row.id}", "agent", RIGHTS, None, VIA, row.id)
     return Proven(row.id, actor, stale)
+
+
+def presented(secret: str | None) -> HostKey | None:
+    """The key that an agent shows as its token; None: it shows none. Raises Unauthenticated for one that is no more.
+
+    Not for this very machine: its agent is part of the server.
+    """
+    if not secret or not secret.startswith(PREFIX):
+        return None
+    row: HostKey | None = HostKey.get_or_none(HostKey.digest == digest(secret))
+    if row is None or not row.is_active or row.host.local:
+        raise Unauthenticated("this key is unknown, expired or revoked")
+    return row
+
+
+def ended(ids: Collection[str]) -> set[str]:
+    """Those of these keys that no longer hold."""
+    rows = HostKey.select().where(HostKey.id.in_(list(ids)))
+    return set(ids) - {row.id for row in rows if row.is_active}
 
 
 def touch(id: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import peewee
 
-from roci import Conflict, Event, NotFound, Sensitive, emit, hookimpl, now
+from roci import Conflict, Event, NotFound, Sensitive, current_actor, emit, hookimpl, now
 
 from .model import Json, Model, Utc, picked
 
@@ -36,7 +36,7 @@ class Host(Model):
     reject_reason = peewee.TextField(null=True)
     token_digest = peewee.TextField(null=True)
     token_presented = peewee.BooleanField(default=False)  # from then on the token is required
-    last_seen = Utc(null=True)
+    last_seen = Utc(null=True)  # None: expected, and no agent has come yet
     containers = Json(null=True)  # as last reported; None: never
 
 
@@ -105,6 +105,25 @@ def local() -> Host | None:
 def add(introduction: Introduction) -> Host:
     host = Host.create(**dataclasses.asdict(introduction), last_seen=now())
     emit(HostAdded(host.id, host.hostname, host.effective_ip, _state(host)))
+    return host
+
+
+def expect(name: str) -> Host:
+    """A host that is approved before it was ever seen. Its agent is the one that brings a key of it."""
+    by = f"expected by {current_actor.get().name}"
+    nowhere = {"declared_ip": "", "peer_ip": "", "effective_ip": ""}
+    host = Host.create(hostname=name, status="approved", decision_reason=by, token_presented=True, **nowhere)
+    emit(HostAdded(host.id, host.hostname, "", _state(host)))
+    return host
+
+
+def by_key(host_id: str, introduction: Introduction) -> Host:
+    """The host that a key speaks for introduced itself. From now on nobody is this host by name and address alone."""
+    host = refresh(get(host_id), introduction)
+    if host.status == "pending":
+        decide(host, "approved", None, "its agent has a key of this host")
+    host.token_presented = True
+    host.save()
     return host
 
 

@@ -25,7 +25,7 @@ AUDIENCES: dict[str, Dialect] = {"rootcx": "rootcx", "chatops": "chatops"}
 SIGN_IN = "/api/v1/auth/"  # nothing native is below it
 ONLY: dict[Dialect, re.Pattern[str]] = {  # what nobody else speaks of
     "rootcx": re.compile(r"/api/v1/(apps|channels|integrations)(/.*)?", re.DOTALL),
-    "chatops": re.compile(r"/api/v1/(servers|metrics|docker|commands|alerts|logs|api-keys)(/.*)?", re.DOTALL),
+    "chatops": re.compile(r"/api/v1/(servers|metrics|docker|commands|alerts|logs|api-keys|ws)(/.*)?", re.DOTALL),
 }
 CHATOPS_FIELDS = {"username", "refresh_token", "password_confirm", "full_name"}
 

@@ -22,7 +22,9 @@ from roci import (
     Malformed,
     Matcher,
     Roci,
+    Task,
     TooMany,
+    Unauthenticated,
     current_actor,
     hookimpl,
     now,
@@ -33,7 +35,8 @@ from ..agent.address import effective_ip, normalise
 from ..agent.hub import Hub
 from ..agent.link import Channel
 from ..core.settings import is_loopback
-from ..domain import enrolment, hosts, policies
+from ..domain import enrolment, hostkeys, hosts, policies
+from ..domain.hostkeys import HostKeyRemoved, HostKeyRevoked
 from ..domain.policies import Decision, Policy, PolicyAdded, PolicyChanged, PolicyRemoved, Rule
 from .whole import whole
 
@@ -41,6 +44,8 @@ log = logging.getLogger("roci.enrol")
 GATHERING = 4.0  # seconds for all facts; a source has its own, shorter limit
 KNOCKS, MINUTE = 60, 60.0  # of unknown agents, from one address, in so many seconds
 ADDRESSES = 10_000  # that are remembered
+KEYS_EVERY = 5.0  # seconds
+KEY_ENDED = "the key this agent came with has ended"
 AGENT = Actor("agent", "an agent", "agent")
 
 
@@ -138,7 +143,11 @@ class Doorkeeper:
         introduction = self._introduce(register, channel, peer, local)
         knock = Knock(introduction, register, None)
         credentials = register.agent_id, register.agent_token
-        settled = local or await self._roci.read(enrolment.is_settled, introduction, *credentials)
+        try:
+            settled = local or await self._roci.read(enrolment.is_settled, introduction, *credentials)
+        except Unauthenticated:
+            self._pace.check(peer)
+            raise
         if settled:
             return knock
         self._pace.check(peer)
@@ -221,6 +230,27 @@ async def reject(roci: Roci, host_id: str, reason: str | None) -> None:
         live.link.close(wire.REJECTED, reason or "rejected")
 
 
+async def close_ended(roci: Roci) -> None:
+    """Close the links that came in by a key which has ended: by its own date, or where no event told of it here."""
+    links = [live.link for live in roci.part(Hub).roster.values() if live.link and live.link.key_id]
+    if links:
+        ended = await roci.read(hostkeys.ended, {str(link.key_id) for link in links})
+        for link in links:
+            if link.key_id in ended:
+                link.close(wire.REJECTED, KEY_ENDED)
+
+
+def _key_ended(roci: Roci, event: HostKeyRevoked | HostKeyRemoved) -> None:
+    live = roci.part(Hub).roster.get(event.host_id)
+    if live and live.link and live.link.key_id == event.host_key_id:
+        live.link.close(wire.REJECTED, KEY_ENDED)
+
+
+@hookimpl
+def register_tasks(roci: Roci) -> list[Task]:
+    return [Task("close links whose key has ended", KEYS_EVERY, lambda: close_ended(roci))]
+
+
 @hookimpl
 @contextlib.asynccontextmanager
 async def lifespan(roci: Roci) -> AsyncIterator[None]:
@@ -235,3 +265,5 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
 async def on_event(roci: Roci, event: Event) -> None:
     if isinstance(event, PolicyAdded | PolicyChanged | PolicyRemoved):
         await roci.part(Doorkeeper).reload()
+    elif isinstance(event, HostKeyRevoked | HostKeyRemoved):
+        _key_ended(roci, event)

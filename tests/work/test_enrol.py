@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from roci import SYSTEM, Conflict, Invalid, Roci, Settings, TooMany, Verdict, current_actor, hookimpl
+from roci import SYSTEM, Conflict, Invalid, Roci, Settings, TooMany, Verdict, current_actor, hookimpl, now
 from roci_plugins.agent import wire
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import scripted_agent, until
-from roci_plugins.domain import applications, hosts, policies
+from roci_plugins.domain import applications, hostcards, hostkeys, hosts, policies
 from roci_plugins.work import deploy, enrol
 from roci_plugins.work.enrol import KNOCKS, Doorkeeper, Pace
 
@@ -415,3 +415,94 @@ async def test_who_knocks_too_often_is_told_to_come_later_and_known_hosts_are_no
     async with scripted_agent(roci, peer="198.51.100.7") as back:
         answer = await back.register("known", agent_id=agent.agent_id, agent_token=agent.agent_token)
         assert answer["agent_id"] == agent.agent_id
+
+
+# --- by a key of a host ---
+
+
+async def key_of(roci: Roci, host_id: str, expires_at: Any = None) -> tuple[str, str]:
+    """Its id, and the key itself."""
+    row, secret = await roci.write(hostkeys.issue, host_id, "agent", expires_at)
+    return row.id, str(secret)
+
+
+async def expected(roci: Roci) -> str:
+    return (await roci.write(hostcards.add, "n1", "10.0.0.9", 22, {"rack": 3})).host.id
+
+
+async def test_a_host_that_is_expected_is_its_agent_that_brings_a_key(roci: Roci) -> None:
+    host_id = await expected(roci)
+    assert host_id not in roci.part(Hub).roster
+    _, key = await key_of(roci, host_id)
+    async with scripted_agent(roci) as agent:
+        answer = await agent.register("nas", agent_token=key)
+        assert (answer["status"], answer["agent_id"]) == ("approved", host_id)
+        assert "agent_token" not in answer, "the key is all it has"
+        found = await roci.read(hostcards.get, host_id)
+        assert (found.name, found.host.hostname, found.host.last_seen is not None) == ("n1", "nas", True)
+    async with scripted_agent(roci) as again:
+        assert (await again.register("nas", agent_token=key))["agent_id"] == host_id
+
+
+async def test_an_expected_host_is_nobodys_without_its_key(roci: Roci) -> None:
+    await allow(roci, {"type": "any"})
+    host_id = await expected(roci)
+    for fields in ({}, {"ip_address": ""}, {"agent_id": host_id}, {"agent_id": host_id, "agent_token": ""}):
+        async with scripted_agent(roci, peer="") as agent:
+            assert (await agent.register("n1", **fields))["agent_id"] != host_id
+
+
+async def test_a_key_makes_its_agent_a_host_that_there_is(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        host_id = (await agent.register("nas"))["agent_id"]
+    _, key = await key_of(roci, host_id)
+    async with scripted_agent(roci) as agent:
+        answer = await agent.register("nas", ip_address="10.0.0.7", agent_token=key)
+        assert (answer["status"], answer["agent_id"]) == ("approved", host_id)
+    async with scripted_agent(roci) as other:
+        assert (await other.register("nas", ip_address="10.0.0.7"))["agent_id"] != host_id
+
+
+@pytest.mark.parametrize("how", ["deactivated", "removed", "expired"])
+async def test_the_connection_that_came_by_a_key_ends_with_it_and_the_key_opens_nothing_any_more(
+    roci: Roci, how: str
+) -> None:
+    await allow(roci, {"type": "any"})
+    host_id = await expected(roci)
+    (id, key), (_, spare) = await key_of(roci, host_id), await key_of(roci, host_id)
+    async with scripted_agent(roci) as agent:
+        await agent.register("nas", agent_token=key)
+        if how == "expired":
+            over = hostkeys.HostKey.update(expires_at=now()).where(hostkeys.HostKey.id == id)
+            await roci.write(over.execute)
+            await enrol.close_ended(roci)
+        else:
+            await roci.write(hostkeys.deactivate if how == "deactivated" else hostkeys.remove, id)
+        assert await agent.closed() == wire.REJECTED
+    await until(lambda: not roci.part(Hub).connected)
+    async with scripted_agent(roci) as again:
+        await again.say("register", hostname="nas", ip_address="10.0.0.1", agent_token=key)
+        assert await again.closed() == wire.REJECTED
+    assert len(roci.part(Hub).roster) == 1, "it does not come in as another host either"
+    async with scripted_agent(roci) as again:
+        assert (await again.register("nas", agent_token=spare))["agent_id"] == host_id
+
+
+async def test_another_key_of_the_host_ends_without_the_connection(roci: Roci) -> None:
+    host_id = await expected(roci)
+    (_, key), (other, _) = await key_of(roci, host_id), await key_of(roci, host_id)
+    async with scripted_agent(roci) as agent:
+        await agent.register("nas", agent_token=key)
+        await roci.write(hostkeys.remove, other)
+        await enrol.close_ended(roci)
+        assert roci.part(Hub).connected == 1
+
+
+async def test_wrong_keys_are_counted_as_other_strangers_are(roci: Roci) -> None:
+    for _ in range(KNOCKS):
+        async with scripted_agent(roci, peer="10.1.1.1") as agent:
+            await agent.say("register", hostname="h", agent_token="chatops_wrong")
+            assert await agent.closed() == wire.REJECTED
+    async with scripted_agent(roci, peer="10.1.1.1") as agent:
+        await agent.say("register", hostname="h", agent_token="chatops_wrong")
+        assert await agent.closed() == wire.TRY_LATER

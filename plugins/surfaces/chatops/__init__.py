@@ -1,5 +1,6 @@
-"""The ChatOps dialect: signing in, one's account, keys of hosts. Served at /api/v1, where other dialects are too, and
-alone at /chatops/api/v1, for clients that are given a base address.
+"""The ChatOps dialect: signing in, servers, their metrics, containers, commands and alerts, keys of hosts.
+
+Served at /api/v1, where other dialects are too, and alone at /chatops/api/v1, for clients that are given a base.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from quart import Blueprint, Request
 from roci import Roci, Surface, hookimpl
 
 from ..dialect import dialect
-from . import auth, keys, status
+from . import alerts, auth, keys, logs, servers, status
 from .auth import ChatopsSettings, Registrations
-from .errors import answer
+from .errors import ERROR_BODIES, answer
 
 PREFIX, ALONE = "/api/v1", "/chatops/api/v1"
+MODULES = (auth, servers, logs, alerts, keys)
 
 
 def claims(request: Request, body: bytes) -> bool:
@@ -25,7 +27,7 @@ def claims(request: Request, body: bytes) -> bool:
 
 def _blueprint() -> Blueprint:
     chatops = Blueprint("chatops", __name__)
-    for module in (auth, keys):
+    for module in MODULES:
         chatops.register_blueprint(module.routes)
     return chatops
 
@@ -38,7 +40,7 @@ def register_settings() -> type[ChatopsSettings]:
 @hookimpl
 def register_surfaces(roci: Roci) -> list[Surface]:
     return [
-        Surface("chatops", PREFIX, _blueprint(), answer, claims),
+        Surface("chatops", PREFIX, _blueprint(), answer, claims, ERROR_BODIES),
         Surface("chatops_alone", ALONE, _blueprint(), answer),
         Surface("chatops_probes", "", status.probes, answer),
     ]

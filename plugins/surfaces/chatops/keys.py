@@ -6,11 +6,12 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from roci import Malformed, NotFound, current_actor
+from roci import current_actor
 
-from ...domain import hostkeys, hosts
-from ..http import accepts, require, roci, signed_in, signed_in_or_host, uuid
+from ...domain import hostcards, hostkeys
+from ..http import accepts, require, roci, signed_in, signed_in_or_host
 from . import shapes
+from .query import path_id
 
 routes = Blueprint("keys", __name__, url_prefix="/api-keys")
 
@@ -22,7 +23,7 @@ async def add(new: shapes.NewKey) -> Any:
     """A key of one server. The only time it is shown."""
     host_id = str(new.server_id)
     await require("hostkeys.create", hostkeys.resource(host_id))
-    await roci.read(_check_server, host_id)
+    await roci.read(hostcards.get, host_id)
     row, secret = await roci.write(hostkeys.issue, host_id, new.name, new.expires_at)
     return {**shapes.key(row), "key": secret}, 201
 
@@ -41,9 +42,9 @@ async def mine() -> Any:
 @signed_in
 async def of_server(server_id: str) -> Any:
     """The keys of one server, the newest first."""
-    host_id = _id(server_id, "server_id")
+    host_id = path_id(server_id, "server_id")
     await require("hostkeys.list", hostkeys.resource(host_id))
-    await roci.read(_check_server, host_id)
+    await roci.read(hostcards.get, host_id)
     active_only = request.args.get("active_only", "").lower() in ("true", "1", "yes", "on")
     return [shapes.key(row) for row in await roci.read(hostkeys.of_host, host_id, active_only)]
 
@@ -64,17 +65,9 @@ async def remove(key_id: str) -> Any:
     return "", 204
 
 
-def _check_server(host_id: str) -> None:
-    """What this dialect calls a host."""
-    try:
-        hosts.get(host_id)
-    except NotFound:
-        raise NotFound("Server not found") from None
-
-
 async def _revocable(key_id: str) -> str:
     """The key's id, where the caller may revoke it. Raises NotFound, or Forbidden."""
-    id = _id(key_id, "key_id")
+    id = path_id(key_id, "key_id")
     await require("hostkeys.revoke", await roci.read(_resource, id))
     return id
 
@@ -83,10 +76,3 @@ def _resource(id: str) -> str:
     """Where the right is asked; for a key that does not exist, everywhere, so that names do not leak."""
     row = hostkeys.HostKey.get_or_none(hostkeys.HostKey.id == id)
     return hostkeys.resource(row.host_id) if row else ""
-
-
-def _id(text: str, parameter: str) -> str:
-    try:
-        return uuid(text)
-    except Malformed as error:
-        raise Malformed(error.message, uuid=text[:50], parameter=parameter) from None

@@ -78,14 +78,14 @@ class PasswordChange(Body):
         return _same(text, info, "new_password")
 
 
-def _aware(moment: datetime.datetime) -> datetime.datetime:
+def aware(moment: datetime.datetime) -> datetime.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
 class NewKey(Body):
     server_id: uuid.UUID
     name: str | None = Field(None, max_length=LONGEST_NAME)
-    expires_at: Annotated[datetime.datetime, AfterValidator(_aware)] | None = None
+    expires_at: Annotated[datetime.datetime, AfterValidator(aware)] | None = None
 
 
 # --- out ---

@@ -17,7 +17,7 @@ probes = Blueprint("probes", __name__, url_prefix="/chatops")
 @public
 async def root() -> Any:
     """Who answers here."""
-    return {"message": "ROCI, as ChatOps API", "version": __version__, "docs": "/openapi.json"}
+    return {"message": "ROCI, as ChatOps API", "version": __version__, "docs": "/docs"}
 
 
 @probes.get("/health")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -9,8 +9,10 @@ import pytest_asyncio
 from quart.typing import TestClientProtocol as Client
 
 from roci import Roci
+from roci_plugins.agent.hub import Hub
+from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
 from roci_plugins.auth import passwords
-from roci_plugins.domain import access, hosts, principals
+from roci_plugins.domain import access, hosts, policies, principals
 from roci_plugins.domain.hosts import Host, Introduction
 from roci_plugins.domain.principals import NewPrincipal
 
@@ -96,4 +98,38 @@ async def admin(roci: Roci, nobody: Api) -> Api:
 
 @pytest_asyncio.fixture
 async def host(roci: Roci) -> Host:
-    return await roci.write(hosts.add, Introduction("nas", "10.0.0.2", "10.0.0.2", "10.0.0.2"))
+    """A server that was here before and is not connected."""
+
+    def write() -> Host:
+        return hosts.decide(
+            hosts.add(Introduction("nas", "10.0.0.2", "10.0.0.2", "10.0.0.2")), "approved", None, "test"
+        )
+
+    return await roci.write(write)
+
+
+CONTAINERS = [
+    {
+        "id": "0123456789ab",
+        "name": "web",
+        "image": "nginx:1",
+        "status": "running",
+        "state": "Up 3 minutes",
+        "created": "2024-01-01T00:00:00Z",
+        "ports": ["0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp", "443/tcp"],
+    },
+    {"id": "ba9876543210", "name": "db", "image": "pg", "status": "Exited (0) 2 days ago", "state": "exited"},
+]
+CAN = ["ack", "metrics", "exec", "container", "logs"]
+
+
+@pytest_asyncio.fixture
+async def agent(roci: Roci) -> AsyncIterator[ScriptedAgent]:
+    """An approved host that is connected and has told of its containers."""
+    await roci.write(policies.add, "all", 10, {"type": "any"}, "approve")
+    async with scripted_agent(roci) as connected:
+        await connected.register("h1", capabilities=CAN, protocol=2)
+        await connected.say("heartbeat", containers=CONTAINERS, running_commands=[])
+        live = roci.part(Hub).roster[connected.agent_id]
+        await until(lambda: live.reported is not None)
+        yield connected

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from roci import Roci, now
-from roci_plugins.domain import access, hostkeys, hosts
-from roci_plugins.domain.hosts import Host, Introduction
+from roci_plugins.domain import access, hostcards, hostkeys, hosts
+from roci_plugins.domain.hosts import Host
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
 
@@ -41,7 +41,7 @@ async def test_a_key_is_told_what_it_is(admin: Api, nobody: Api, host: Host) -> 
 
 
 async def test_a_key_reaches_its_own_host_only(admin: Api, nobody: Api, host: Host, roci: Roci) -> None:
-    other = await roci.write(hosts.add, Introduction("pi", "10.0.0.3", "10.0.0.3", "10.0.0.3"))
+    other = await roci.write(lambda: hostcards.add("pi").host)
     proven = await roci.read(hostkeys.verify, (await made(admin, host, name="admin"))["key"])
     assert proven is not None
     for action in ("hosts.read", "metrics.write"):
@@ -144,7 +144,7 @@ async def test_the_right_for_one_host_is_for_that_host(admin: Api, nobody: Api, 
     rule = Rule("hostkeys.*", hostkeys.resource(host.id))
     await roci.write(access.add_role, NewRole("keys-of-nas", [rule]))
     await roci.write(access.bind, "bob", "keys-of-nas")
-    other = await roci.write(hosts.add, Introduction("pi", "10.0.0.3", "10.0.0.3", "10.0.0.3"))
+    other = await roci.write(lambda: hostcards.add("pi").host)
     bob = await nobody.as_("bob")
     key = await made(bob, host)
     assert said(await bob("POST", "/api-keys", {"server_id": other.id}))[0] == 403

@@ -1,0 +1,124 @@
+"""/api/v1/alerts: what is or was wrong with servers, and the thresholds that people set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Blueprint
+
+from ...domain import alerts, hostcards
+from ...domain.alerts import Alert, Threshold
+from ...domain.hostkeys import resource
+from ...work import alerts as judge
+from ..http import accepts, require, returns, roci, signed_in
+from . import alert_shapes as shapes
+from .query import asked, path_id
+
+routes = Blueprint("alerts", __name__, url_prefix="/alerts")
+
+
+def _of(host_id: Any) -> str:
+    """Where a right is asked: for one server, or for all."""
+    return resource(str(host_id)) if host_id else ""
+
+
+def _resource(model: type[Alert | Threshold], id: str) -> str:
+    """Where the right is asked; for what does not exist, everywhere, so that ids do not leak."""
+    row = model.get_or_none(model.id == id)
+    return _of(row and row.host_id)
+
+
+@routes.get("")
+@signed_in
+@returns(
+    list[shapes.AlertOut],
+    query={
+        "status": "string",
+        "resolved": "boolean",
+        "server_id": "string",
+        "skip": "integer",
+        "limit": "integer",
+    },
+)
+async def index() -> Any:
+    """Alerts, the newest first: active, resolved, or all."""
+    given = asked(shapes.Which)
+    await require("alerts.read", _of(given.server_id))
+    host_id = given.server_id and str(given.server_id)
+    if host_id:
+        await roci.read(hostcards.get, host_id)
+    rows, _ = await roci.read(alerts.list_, given.state, host_id, given.limit, given.skip)
+    return [shapes.alert(row) for row in rows]
+
+
+# --- thresholds ---
+
+
+@routes.get("/thresholds")
+@signed_in
+@returns(list[shapes.ThresholdOut], query={"server_id": "string"})
+async def thresholds() -> Any:
+    """Of one server or of all, the oldest first."""
+    given = asked(shapes.OfServer)
+    await require("thresholds.list", _of(given.server_id))
+    if given.server_id:
+        await roci.read(hostcards.get, str(given.server_id))
+    rows = await roci.read(alerts.thresholds, given.server_id and str(given.server_id))
+    return [shapes.threshold(row) for row in rows]
+
+
+@routes.post("/thresholds")
+@signed_in
+@accepts(shapes.ThresholdNew)
+@returns(shapes.ThresholdOut, status=201)
+async def add(new: shapes.ThresholdNew) -> Any:
+    """Watch a metric of a server from the next sample on."""
+    await require("thresholds.create", _of(new.server_id))
+    await roci.read(hostcards.get, str(new.server_id))
+    return shapes.threshold(await judge.add_threshold(roci, shapes.new_threshold(new))), 201
+
+
+@routes.put("/thresholds/<threshold_id>")
+@signed_in
+@accepts(shapes.ThresholdChange)
+@returns(shapes.ThresholdOut, uuids=("threshold_id",))
+async def change(given: shapes.ThresholdChange, threshold_id: str) -> Any:
+    """Change what is given. What it had raised is resolved."""
+    id = path_id(threshold_id, "threshold_id")
+    await require("thresholds.update", await roci.read(_resource, Threshold, id))
+    changes = given.model_dump(include=given.model_fields_set)
+    return shapes.threshold(await judge.change_threshold(roci, id, **changes))
+
+
+@routes.delete("/thresholds/<threshold_id>")
+@signed_in
+@returns(None, status=204, uuids=("threshold_id",))
+async def remove(threshold_id: str) -> Any:
+    """Watch it no more. What it had raised is resolved."""
+    id = path_id(threshold_id, "threshold_id")
+    await require("thresholds.delete", await roci.read(_resource, Threshold, id))
+    await judge.remove_threshold(roci, id)
+    return "", 204
+
+
+# --- one alert ---
+
+
+@routes.get("/<alert_id>")
+@signed_in
+@returns(shapes.AlertOut, uuids=("alert_id",))
+async def show(alert_id: str) -> Any:
+    """One alert."""
+    id = path_id(alert_id, "alert_id")
+    await require("alerts.read", await roci.read(_resource, Alert, id))
+    return shapes.alert(await roci.read(alerts.get, id))
+
+
+@routes.post("/<alert_id>/resolve")
+@signed_in
+@returns(shapes.AlertOut, uuids=("alert_id",))
+async def resolve(alert_id: str) -> Any:
+    """End it; once is enough. A threshold that is still violated opens another with the next sample."""
+    id = path_id(alert_id, "alert_id")
+    await require("alerts.resolve", await roci.read(_resource, Alert, id))
+    return shapes.alert(await judge.resolve(roci, id))

@@ -1,0 +1,102 @@
+"""Log entries on the wire: what happened to a server, and what was done to it. Pure."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, Field
+
+from roci import Event
+
+from ...domain import events
+from ...domain.events import Recorded
+from ...domain.model import wire_time
+from ...domain.operations import Operation
+from .shapes import Body
+
+LEVELS = {"running": "info", "succeeded": "info", "cancelled": "warning", "done": "info", "refused": "warning"}
+Level = Literal["debug", "info", "warning", "error", "critical"]
+SAID = ("status", "reason", "severity", "message", "kind", "type", "subject", "name")  # of an event, in its line
+AUDIT = "event"
+HISTORY = "operation"
+
+
+class Which(Body):
+    limit: int = Field(100, ge=1, le=1000)
+    level: str | None = Field(None, max_length=20)
+    source: str | None = Field(None, max_length=100)
+    component: str | None = Field(None, max_length=100)
+
+    def takes(self, entry: Mapping[str, Any]) -> bool:
+        wanted = {"level": self.level and self.level.lower(), "source": self.source, "component": self.component}
+        return all(value is None or entry[name] == value for name, value in wanted.items())
+
+
+class LogEntry(BaseModel):
+    id: str
+    server_id: str
+    timestamp: str
+    level: Level
+    source: str
+    message: str
+    component: str
+    extra_data: dict[str, Any]
+
+
+def of_operation(row: Operation) -> dict[str, Any]:
+    """The source is who did it, the component what kind of thing it was."""
+    what = " ".join(str(row.args[name]) for name in ("action", "command", "container", "image") if row.args.get(name))
+    tail = f" ({row.exit_code})" if row.exit_code else ""
+    return {
+        "id": row.id,
+        "server_id": row.host_id,
+        "timestamp": wire_time(row.finished_at or row.started_at or row.created_at),
+        "level": LEVELS.get(row.status, "error"),
+        "source": row.actor_name,
+        "message": f"{row.kind}{f': {what}' if what else ''}: {row.status}{tail}",
+        "component": row.kind,
+        "extra_data": {
+            "operation_id": row.id,
+            "status": row.status,
+            "exit_code": row.exit_code,
+            "reason": row.reason,
+            "application": row.application_name,
+        },
+    }
+
+
+def of_recorded(row: Recorded, host_id: str) -> dict[str, Any]:
+    data = {name: value for name, value in row.data.items() if name in SAID}
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"event {row.seq}")),
+        "server_id": host_id,
+        "timestamp": wire_time(row.at),
+        "level": LEVELS.get(row.outcome, "error"),
+        "source": row.actor_name,
+        "message": _line(row.name, data),
+        "component": row.noun,
+        "extra_data": {"event": row.name, **data},
+    }
+
+
+def of_event(event: Event, host_id: str) -> dict[str, Any]:
+    """The same of one that happens now."""
+    filed = events.filing(cast(Any, type(event)))
+    data = {name: getattr(event, name) for name in SAID if isinstance(getattr(event, name, None), str | int)}
+    return {
+        "id": str(uuid.uuid4()),
+        "server_id": host_id,
+        "timestamp": wire_time(event.at),
+        "level": LEVELS.get(getattr(event, "outcome", "done"), "error"),
+        "source": event.actor.name,
+        "message": _line(filed.name, data),
+        "component": filed.noun,
+        "extra_data": {"event": filed.name, **data},
+    }
+
+
+def _line(name: str, data: Mapping[str, Any]) -> str:
+    said = ", ".join(str(value) for value in data.values() if value not in (None, ""))
+    return f"{name}: {said}" if said else name

@@ -1,0 +1,68 @@
+"""Waiting for what is done to a host, and what its end means to whoever waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roci import NotFound, NotReady, RociError, TimedOut
+
+from ...agent import wire
+from ...agent.hub import Hub
+from ...domain import hostcards
+from ...domain.hostcards import Carded
+from ...domain.operations import Operation
+from ...work.execute import is_meant
+from ...work.operate import Operator, Run
+from ..http import roci
+
+SLACK = 15.0  # seconds beyond the time that a thing has on its host
+
+
+@dataclass(frozen=True)
+class Printed:
+    stdout: str
+    stderr: str
+    duration_ms: int
+
+    @property
+    def all_(self) -> str:
+        return self.stdout + self.stderr
+
+
+class Failed(RociError):
+    """The host did not do it; the message is its own."""
+
+
+async def ended(run: Run, seconds: float) -> Operation:
+    """Wait for the end. Raises TimedOut, and NotReady for a host that left; the operation's id is in the details."""
+    operation = await run.finished(seconds + SLACK)
+    if operation is None or operation.status == "timed_out":
+        raise TimedOut(f"Not done after {seconds:g} seconds", command_id=run.operation.id)
+    if operation.status == "interrupted":
+        raise NotReady(f"Server agent is gone: {operation.reason}", command_id=run.operation.id)
+    return operation
+
+
+def printed(operation: Operation) -> Printed:
+    said = roci.part(Operator).result(operation) or {}
+    stdout, stderr = said.get("stdout") or "", said.get("stderr") or ""
+    if not stdout and not stderr:
+        stdout = operation.output
+    return Printed(stdout, stderr, int(said.get("duration_ms") or 0))
+
+
+async def connected(id: str) -> Carded:
+    """A server that can be asked. Raises NotFound, or NotReady."""
+    found = await roci.read(hostcards.get, id)
+    live = roci.part(Hub).roster.get(id)
+    if live is None or not live.is_connected:
+        raise NotReady("Server agent is not connected")
+    return found
+
+
+def check_container(id: str, container: str) -> None:
+    """Raises NotFound for one that a connected host does not have, where it has said what it has."""
+    live = roci.part(Hub).roster.get(id)
+    known: list[wire.Container] | None = live.containers if live and live.engine_error is None else None
+    if known is not None and not any(is_meant(each, container) for each in known):
+        raise NotFound(f"Container not found: {container[:100]}")
