@@ -15,6 +15,9 @@ LONGEST = 256  # of a longer value every stretch of so many characters is hidden
 MASK = "***"
 START = 16  # at most so many characters are looked at to see whether a value begins
 IN_URL = re.compile(r"(://[^\s:/@]{0,256}):[^\s/@]{1,1024}@|://[^\s:/@]{20,1024}@")
+BEGINNING_OF_URL = re.compile(r":(?:/(?:/[^\s/@]{0,1281})?)?\Z")  # at the end of a text: it may become one of these
+REST_OF_URL = re.compile(r"[^\s/@]{1,1284}@")
+SHORTEST_END = 3  # characters of the end of a value that are worth hiding
 GRAM = 4  # characters that are looked up at once
 BLOCK = 4096  # grams looked up in one go
 
@@ -22,6 +25,31 @@ BLOCK = 4096  # grams looked up in one go
 def without_url_secrets(text: str) -> str:
     """A text in which no address carries a password or a token: https://me:***@git.lan."""
     return IN_URL.sub(lambda found: f"{found[1]}:{MASK}@" if found[1] is not None else f"://{MASK}@", text)
+
+
+class UrlMasker:
+    """The same for a stream of text, which may be cut in the middle of an address."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        text = self._held + text
+        last = max(len(text) - 1284, 0)
+        begun = BEGINNING_OF_URL.search(text, last)
+        cut = begun.start() if begun else len(text)
+        self._held = text[cut:]
+        return without_url_secrets(text[:cut])
+
+    def flush(self) -> str:
+        text, self._held = self._held, ""
+        return without_url_secrets(text)
+
+
+def without_cut_url(text: str) -> str:
+    """A text that began earlier: what may be the rest of a password in an address is not shown."""
+    rest = REST_OF_URL.match(text)
+    return f"{MASK}@{text[rest.end() :]}" if rest else text
 
 
 class Masker:
@@ -33,6 +61,7 @@ class Masker:
 
     def __init__(self, values: Iterable[str]) -> None:
         hidden = sorted(_to_hide(values), key=len, reverse=True)
+        self._every = hidden
         self._longest = max(map(len, hidden), default=0)
         self._sure = min([START, *map(len, hidden)])  # characters that every value has and is known by
         self._stride = self._sure - GRAM + 1
@@ -53,6 +82,16 @@ class Masker:
         other = copy.copy(self)
         other._held, other._hidden = "", 0
         return other.feed(text) + other.flush()
+
+    def without_cut_value(self, text: str) -> str:
+        """A text that began earlier, perhaps in the middle of a value: the end of that is hidden too."""
+        ends: dict[str, list[str]] = {}
+        for value in self._every:
+            ends.setdefault(value[-SHORTEST_END:], []).append(value)
+        for size in range(min(self._longest - 1, len(text)), SHORTEST_END - 1, -1):
+            if any(value.endswith(text[:size]) for value in ends.get(text[size - SHORTEST_END : size], ())):
+                return MASK + text[size:]
+        return text
 
     def feed(self, text: str) -> str:
         """What may be shown by now. Holds back an end that could become a value."""

@@ -100,6 +100,13 @@ def all_() -> list[Application]:
     return list(Application.select().order_by(Application.created_at, Application.id))
 
 
+def lying_on(host_id: str, project: str) -> Application | None:
+    """The application whose Compose project on a host is this one."""
+    mine = (Application.deployed_host_id == host_id) & (Application.key == project)
+    found: Application | None = Application.get_or_none(mine)
+    return found
+
+
 def revisions(application_id: str) -> list[Revision]:
     """Newest first."""
     return list(_revisions(get(application_id)).order_by(Revision.number.desc()))

@@ -17,6 +17,7 @@ from .hosts import Host
 from .model import Json, Model, Utc
 
 KEPT = 64 * 1024  # characters of output kept, the last ones
+APPLICATION_KINDS = ("deploy", "stop", "start", "delete")  # those that tell an application's state
 ENDS = {"succeeded", "failed", "cancelled", "timed_out", "interrupted"}
 MOVES = {
     "running": ENDS,
@@ -163,12 +164,16 @@ def check_idle(application: Application) -> None:
     """
     mine = (Operation.application_id == application.id) & (Operation.status == "running") & (Operation.kind != "delete")
     if kind := Operation.select(Operation.kind).where(mine).limit(1).scalar():
-        raise Conflict(f"the application has a {kind} under way: wait for it, or cancel it")
+        what = f"a {kind}" if kind in APPLICATION_KINDS else "something done to one of its containers"
+        raise Conflict(f"the application has {what} under way: wait for it, or cancel it")
 
 
 def is_latest(operation: Operation) -> bool:
-    """Whether no later operation was begun for the same application: only the latest tells its state."""
-    same = Operation.application_id == operation.application_id
+    """Whether no later operation was begun for the same application: only the latest tells its state.
+
+    What was done to one of its containers does not count.
+    """
+    same = (Operation.application_id == operation.application_id) & Operation.kind.in_(APPLICATION_KINDS)
     return not Operation.select().where(same, Operation.created_at > operation.created_at).exists()
 
 
@@ -195,10 +200,10 @@ def finish(operation_id: str, outcome: Outcome) -> Operation | None:
     return operation
 
 
-def prune(before: datetime.datetime) -> int:
-    """Forget operations that ended before; how many they were."""
+def prune(before: datetime.datetime, via: str | None = None) -> int:
+    """Forget operations that ended before; how many they were. `via`: only those begun with this kind of credential."""
     gone = Operation.delete().where(Operation.finished_at < before, Operation.status != "running")
-    return int(gone.execute())
+    return int((gone if via is None else gone.where(Operation.via == via)).execute())
 
 
 @hookimpl

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 
 from roci import NotReady, StepFailed, TimedOut
 
 from ..agent import wire
 from ..agent.hub import Hub, Live
+from ..agent.link import Link
 
 MOST = 8 * 1024 * 1024  # characters that wait for whoever asked; the oldest go
+MOST_FOLLOWED = 1024 * 1024  # the same of an answer without an end, of which there may be many
+CLOSED = 1000  # questions that nobody waits for any more
 SKIPPED = "… {count} characters were skipped: they came faster than they were read …\n"
 SLACK = 5.0  # seconds beyond the agent's own limit
 
@@ -20,25 +23,33 @@ SLACK = 5.0  # seconds beyond the agent's own limit
 class Call:
     """One question under way: pieces of its answer that nobody took yet."""
 
-    def __init__(self, host_id: str) -> None:
-        self.host_id = host_id
+    def __init__(self, host_id: str, link: Link, most: int) -> None:
+        self.host_id, self.link = host_id, link
         self.result: wire.Result | None = None
         self.lost = False
         self.streamed = False
+        self._most = most
         self._pieces: deque[str] = deque()
         self._size = self._skipped = 0
         self._more = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Characters that nobody took yet."""
+        return self._size
+
     def add(self, text: str) -> None:
         self._pieces.append(text)
         self._size += len(text)
-        while self._size > MOST and len(self._pieces) > 1:
+        while self._size > self._most and len(self._pieces) > 1:
             gone = len(self._pieces.popleft())
             self._size, self._skipped = self._size - gone, self._skipped + gone
         self._more.set()
 
     def end(self, result: wire.Result | None) -> None:
-        self.result, self.lost = result, result is None
+        """The host's own end of it; None: the host is gone. Only the first counts."""
+        if self.result is None and not self.lost:
+            self.result, self.lost = result, result is None
         self._more.set()
 
     async def take(self) -> str | None:
@@ -61,6 +72,7 @@ class Calls:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._calls: dict[str, Call] = {}
+        self._closed: deque[str] = deque(maxlen=CLOSED)  # what a host still says of them is nobody's result
 
     async def ask(self, host_id: str, message: wire.Hand) -> AsyncGenerator[str, None]:
         """Yield the answer as it comes. Closing this ends it on the host.
@@ -69,7 +81,8 @@ class Calls:
         and TimedOut.
         """
         link = self._hub.able(host_id, wire.kind_of(message))
-        call = self._calls[message.command_id] = Call(host_id)
+        most = MOST if message.limit is not None else MOST_FOLLOWED
+        call = self._calls[message.command_id] = Call(host_id, link, most)
         try:
             link.send(message)
             clock = asyncio.get_running_loop().time
@@ -82,6 +95,7 @@ class Calls:
             raise TimedOut("the host did not answer in time") from None
         finally:
             del self._calls[message.command_id]
+            self._closed.append(message.command_id)
             if call.result is None and not call.lost:
                 with contextlib.suppress(NotReady):
                     link.send(wire.Cancel(command_id=message.command_id))
@@ -91,8 +105,10 @@ class Calls:
         if not isinstance(message, wire.Output | wire.Result):
             return False
         call = self._calls.get(message.command_id or "")
-        if call is None or call.host_id != live.host.id:
-            return False
+        if call is None:
+            return message.command_id in self._closed
+        if call.host_id != live.host.id:
+            return True
         if isinstance(message, wire.Output):
             call.streamed = True
             call.add(message.data)
@@ -100,10 +116,17 @@ class Calls:
             call.end(message)
         return True
 
+    def joined(self, live: Live) -> None:
+        """A host is here by another connection than before, where nobody knows of these questions."""
+        self._lose(call for call in self._calls.values() if call.host_id == live.host.id and call.link is not live.link)
+
     def left(self, live: Live) -> None:
-        for call in self._calls.values():
-            if call.host_id == live.host.id:
-                call.end(None)
+        self._lose(call for call in self._calls.values() if call.host_id == live.host.id)
+
+    @staticmethod
+    def _lose(calls: Iterable[Call]) -> None:
+        for call in calls:
+            call.end(None)
 
 
 async def _in_time(call: Call, deadline: float | None) -> str | None:

@@ -7,10 +7,10 @@ that break a rule, NotReady for a host that is not connected or does not allow i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from roci import Invalid, NotFound, OperationKind, Outcome, Roci, Sensitive, hookimpl
+from roci import Invalid, NotFound, OperationKind, Outcome, Permission, Roci, Sensitive, hookimpl
 
 from ..agent import wire
 from ..agent.hub import Hub
@@ -19,19 +19,34 @@ from ..domain import applications, hosts, operations
 from ..domain.applications import Application
 from ..domain.hosts import Host
 from ..domain.model import new_id
-from ..domain.operations import Operation
-from .operate import Operator, Run
+from ..domain.operations import Cause, Operation, current_cause
+from .operate import Operator
+from .run import Run
 from .whole import whole
 
 LONGEST_COMMAND = 8192  # characters
 LONGEST_FOLDER = 1024
+SHORTEST_ID = 4  # characters of the beginning of a container's id
+LONGEST_REGISTRY = 255
 MOST_VARIABLES, LONGEST_ENVIRONMENT = 200, 64 * 1024  # names; bytes of names and values
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TIMEOUTS = range(1, 901)  # seconds
+PULL_TIMEOUTS = range(1, 3601)
 GRACES = range(0, 601)
 ACTIONS = ("start", "stop", "restart", "pause", "unpause", "remove")
 PRUNABLE = ("containers", "images", "networks", "volumes", "build_cache")
 REBOOT_WITHIN = 300  # seconds
+
+PERMISSIONS = (
+    Permission("hosts.exec", "run commands on hosts"),
+    Permission("hosts.reboot", "reboot hosts"),
+    Permission("hosts.prune", "remove from hosts what nothing uses"),
+    Permission("containers.control", "start, stop, restart, pause and unpause containers"),
+    Permission("containers.remove", "remove containers"),
+    Permission("containers.logs", "read the logs of containers"),
+    Permission("images.pull", "have hosts pull images"),
+    Permission("registries.login", "log hosts in at registries, and out"),
+)
 
 
 def host(host_id: str) -> Host:
@@ -54,14 +69,9 @@ async def execute(
     env = env or {}
     check_command(command, working_directory, seconds)
     check_environment("env", env)
-    masker = Masker(env.values())
-
-    def hide(text: str) -> str:
-        return without_url_secrets(masker.mask(text))
-
-    args = {"command": hide(command), "secrets": sorted(env)}
+    args = {"command": command, "secrets": sorted(env)}
     if working_directory:
-        args["working_directory"] = hide(working_directory)
+        args["working_directory"] = working_directory
     message = wire.Exec(
         command_id=new_id(),
         command=command,
@@ -125,18 +135,22 @@ async def control(
 
 
 def _application_of(roci: Roci, host_id: str, container: str) -> Application | None:
-    live = roci.part(Hub).roster.get(host_id)
-    found = next((each for each in (live and live.containers) or () if is_meant(each, container)), None)
-    if found is None or not found.app:
-        return None
-    here = Application.select().where(Application.deployed_host_id == host_id)
-    return next((each for each in here if applications.spec(each).project == found.app), None)
+    found = container_called(roci.part(Hub), host_id, container)
+    return applications.lying_on(host_id, found.app) if found and found.app else None
+
+
+def container_called(hub: Hub, host_id: str, text: str) -> wire.Container | None:
+    """The container that a host reported under this name, id or beginning of one. Safe from any thread."""
+    live = hub.roster.get(host_id)
+    known = (live and live.containers) or []
+    named = next((each for each in known if each.name == text), None)
+    return named or next((each for each in known if is_meant(each, text)), None)
 
 
 def is_meant(container: wire.Container, text: str) -> bool:
     """Whether a container is the one that somebody calls so."""
     return text == container.name or (
-        len(text) >= 4 and (container.id.startswith(text) or text.startswith(container.id))
+        len(text) >= SHORTEST_ID and (container.id.startswith(text) or text.startswith(container.id))
     )
 
 
@@ -147,14 +161,27 @@ async def reboot(roci: Roci, host_id: str) -> Run:
 
 async def log_in(roci: Roci, host_id: str, registry_url: str, username: str, password: Sensitive, **args: Any) -> Run:
     """Log a host's engine in at a registry. `args` are kept with the operation: which stored credential it was."""
+    check_registry(registry_url)
+    if not username or username.startswith("-") or len(username) > LONGEST_REGISTRY or not username.isprintable():
+        raise Invalid("username: a name as the registry knows it")
+    if not password or "\0" in password:
+        raise Invalid("password: must not be empty or contain a NUL")
     message = wire.RegistryLogin(
         command_id=new_id(), registry_url=registry_url, username=username, password=str(password)
     )
-    kept = {"registry_url": registry_url, "username": username, **args}
-    return await _do(roci, host_id, message, 120, kept, secrets=[str(password)])
+    kept = {"registry_url": registry_url, "username": username, "secrets": ["password"], **args}
+    return await _do(roci, host_id, message, 120, kept)
+
+
+def check_registry(registry_url: str) -> None:
+    """What may stand as an argument of its own, whatever a program makes of it."""
+    bad = registry_url.startswith("-") or any(not c.isprintable() or c.isspace() for c in registry_url)
+    if not registry_url or bad or len(registry_url) > LONGEST_REGISTRY:
+        raise Invalid(f"registry_url: an address such as ghcr.io, of at most {LONGEST_REGISTRY} characters")
 
 
 async def log_out(roci: Roci, host_id: str, registry_url: str) -> Run:
+    check_registry(registry_url)
     message = wire.RegistryLogout(command_id=new_id(), registry_url=registry_url)
     return await _do(roci, host_id, message, 120, {"registry_url": registry_url})
 
@@ -162,6 +189,8 @@ async def log_out(roci: Roci, host_id: str, registry_url: str) -> Run:
 async def pull(roci: Roci, host_id: str, image: str, seconds: int = 600) -> Run:
     if not image.strip() or len(image) > 512 or image.startswith("-") or any(c.isspace() for c in image):
         raise Invalid("image: a name such as nginx:1.27")
+    if seconds not in PULL_TIMEOUTS:
+        raise Invalid(f"timeout_seconds: a whole number from {PULL_TIMEOUTS[0]} to {PULL_TIMEOUTS[-1]}")
     message = wire.Pull(command_id=new_id(), image=image, timeout_seconds=seconds)
     return await _do(roci, host_id, message, seconds, {"image": image})
 
@@ -185,21 +214,34 @@ async def _do(
     message: wire.Hand,
     seconds: int,
     args: Mapping[str, Any],
-    secrets: Iterable[str] | None = None,
     find: Callable[[], Application | None] = lambda: None,
 ) -> Run:
-    kind = wire.kind_of(message)
+    kind, secrets = wire.kind_of(message), wire.secrets_of(message)
 
     def accept() -> Operation:
         target = host(host_id)
         roci.part(Hub).able(host_id, kind)
         if application := find():
             operations.check_idle(application)
-        return operations.begin(kind, target, seconds, application, args, id=message.command_id)
+        masker, cause = Masker(secrets), current_cause.get()
+        current_cause.set(
+            Cause(_hidden(masker, cause.run_id), _hidden(masker, cause.run_context))
+        )  # of this write only
+        return operations.begin(kind, target, seconds, application, _hidden(masker, args), id=message.command_id)
 
-    operation = await roci.write(accept)
-    hidden = wire.secrets_of(message) if secrets is None else secrets
-    return await roci.part(Operator).launch(operation, message, hidden)
+    return await roci.part(Operator).launch(await roci.write(accept), message, secrets)
+
+
+def _hidden(masker: Masker, said: Any) -> Any:
+    """What a client said, at any depth, without secrets. Names of fields and of variables stay."""
+    match said:
+        case str():
+            return without_url_secrets(masker.mask(said))
+        case Mapping():
+            return {name: value if name == "secrets" else _hidden(masker, value) for name, value in said.items()}
+        case list():
+            return [_hidden(masker, value) for value in said]
+    return said
 
 
 def _settle(operation: Operation, outcome: Outcome) -> None:
@@ -209,3 +251,8 @@ def _settle(operation: Operation, outcome: Outcome) -> None:
 @hookimpl
 def register_operations(roci: Roci) -> list[OperationKind]:
     return [OperationKind(wire.kind_of(hand), _settle) for hand in wire.HANDS if not hand.reads]
+
+
+@hookimpl
+def register_permissions() -> tuple[Permission, ...]:
+    return PERMISSIONS

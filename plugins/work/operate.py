@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
@@ -18,13 +18,13 @@ from roci import Conflict, Event, NotFound, NotReady, Outcome, Roci, Unavailable
 
 from ..agent import wire
 from ..agent.hub import Hub, Live
-from ..agent.link import Link
-from ..agent.masking import Masker, without_url_secrets
 from ..domain import operations
 from ..domain.hosts import HostRemoved
-from ..domain.operations import KEPT, Operation
+from ..domain.operations import APPLICATION_KINDS, Operation
+from . import outcome
 from .call import Calls
-from .raw import RawResults, tail_of
+from .raw import RawResults
+from .run import Run as Run
 from .whole import whole
 
 log = logging.getLogger("roci.operate")
@@ -32,77 +32,14 @@ RETRY = 5.0  # seconds until the end of a run is written again
 REMEMBERED = 100  # runs that have ended
 SLACK = 2.0  # seconds an agent that keeps the time itself has to tell that it ran out
 HAND_SLACK = 15.0  # the same for what is done to the host itself, whose processes are asked before they are killed
-STREAMS = 64 * 1024  # bytes of stdout, and of stderr
 REBOOT = "reboot"
-APPLICATION_KINDS = {"deploy", "stop", "start", "delete"}
-WITHHELD = "(output withheld: the server was restarted and could not have hidden the secrets in it)"
 
 
-class Run:
-    """A command under way, in memory: its output so far, and those who wait for more of it."""
-
-    def __init__(self, operation: Operation, secrets: Iterable[str] | None) -> None:
-        self.operation = operation
-        self.secrets_known = secrets is not None  # False after a restart of the server
-        self.secrets = list(secrets or ())
-        self.masker = Masker(self.secrets)
-        self.link: Link | None = None  # the connection it was sent on
-        self.ended: Operation | None = None
-        self.raw: dict[str, Any] | None = None  # its result with nothing hidden, for who asked for it
-        self.deadline: asyncio.TimerHandle | None = None
-        self.grace: asyncio.TimerHandle | None = None
-        self._pieces: deque[tuple[int, str]] = deque()
-        self._size = self._next = 0
-        self._more = asyncio.Event()
-
-    def add(self, text: str) -> None:
-        """Keep a piece of output, masked; the oldest go when it is too much."""
-        if not text:
-            return
-        self._pieces.append((self._next, text))
-        self._next, self._size = self._next + 1, self._size + len(text)
-        while self._size > KEPT and len(self._pieces) > 1:
-            self._size -= len(self._pieces.popleft()[1])
-        self.wake()
-
-    def wake(self) -> None:
-        self._more.set()
-        self._more = asyncio.Event()
-
-    @property
-    def so_far(self) -> str:
-        return "".join(text for _, text in self._pieces)
-
-    async def follow(self, after: int = -1) -> AsyncIterator[tuple[int, str]]:
-        """Numbered pieces of output later than `after`, until the run has ended. A slow reader skips some."""
-        while True:
-            more, ended = self._more, self.ended
-            for number, text in list(self._pieces):
-                if number > after:
-                    after = number
-                    yield number, text
-            if ended is not None:
-                return
-            await more.wait()
-
-    async def finished(self, seconds: float) -> Operation | None:
-        """How it ended; None: not within this time."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self.ended is None:
-                    await self._more.wait()
-        return self.ended
-
-    def end(self, operation: Operation) -> None:
-        for timer in (self.deadline, self.grace):
-            if timer:
-                timer.cancel()
-        self.ended = operation
-        self.wake()
-
-
-def _hidden(run: Run, text: str) -> str:
-    return without_url_secrets(run.masker.mask(text))
+def _slack(operation: Operation) -> float:
+    """Seconds beyond its own time after which an operation is given up."""
+    if operation.kind == REBOOT:
+        return 0
+    return SLACK if operation.kind in APPLICATION_KINDS else HAND_SLACK
 
 
 def _is_known(operation_id: str) -> bool:
@@ -124,9 +61,8 @@ class Operator:
         """After a start: what was under way has the grace time to be told of."""
         for operation in await self._roci.read(operations.unfinished):
             run = self._runs[operation.id] = Run(operation, None if operation.args.get("secrets") else ())
-            run.deadline = self._later(
-                self._left(operation) + SLACK, run, "timed_out", f"no result in {operation.timeout} s"
-            )
+            left = self._left(operation) + _slack(operation)
+            run.deadline = self._later(left, run, "timed_out", f"no result in {operation.timeout} s")
             self._start_grace(run)
         if self._runs:
             log.warning("%d operations were under way when ROCI stopped; waiting for their agents", len(self._runs))
@@ -140,15 +76,19 @@ class Operator:
     async def launch(self, operation: Operation, message: wire.Message, secrets: Iterable[str] = ()) -> Run:
         """Send the command of an operation that is committed. A dead link is not an error here: it has its grace."""
         run = self._runs[operation.id] = Run(operation, list(secrets))
+        if self._roci.draining.is_set():
+            run.hurry()
         try:
-            run.link = self._hub.require(operation.host_id)
-            slack = SLACK if run.link.protocol >= wire.PROTOCOL else 0
-            slack = HAND_SLACK if isinstance(message, wire.Hand) else slack
+            link = self._hub.require(operation.host_id)
+            slack = _slack(operation) if link.protocol >= wire.PROTOCOL or isinstance(message, wire.Hand) else 0
             run.deadline = self._later(
                 operation.timeout + slack, run, "timed_out", f"no result in {operation.timeout} s"
             )
-            run.link.send(message)
-        except NotReady:
+            link.send(message)
+            run.link = link
+        except NotReady as error:
+            if operation.kind == REBOOT:  # that it comes back will not mean that it was rebooted
+                self._end_untold(run, "interrupted", error.message)
             self._start_grace(run)
         return run
 
@@ -163,6 +103,12 @@ class Operator:
         """
         raw = self._raw.get(operation.id)
         return raw if raw is not None else operation.result
+
+    async def hurry(self) -> None:
+        """The process is to stop: nobody is kept waiting for an end."""
+        await self._roci.draining.wait()
+        for run in list(self._runs.values()):
+            run.hurry()
 
     async def cancel(self, operation_id: str) -> None:
         """Ask the agent to stop a command. It ends when the agent says so."""
@@ -186,16 +132,17 @@ class Operator:
             case wire.Output():
                 run = self._runs.get(message.command_id)
                 if run and run.operation.host_id == live.host.id and self._is_safe(live, run):
-                    run.add(without_url_secrets(run.masker.feed(message.data[-KEPT:])))
+                    run.heard(message.data)
             case wire.Heartbeat():
                 await self._compare(live, message.running_commands or ())
 
     def joined(self, live: Live) -> None:
-        """A host registered: that is how a reboot ends."""
+        """A host registered: that is how a reboot ends. What another connection was asked, this one does not answer."""
+        self.calls.joined(live)
         for run in self._on(live):
             if run.operation.kind == REBOOT and run.link is not live.link:
-                outcome = Outcome("succeeded", "the host is back", 0)
-                self._roci.spawn(self._give_up(run, outcome), f"end reboot {run.operation.id}")
+                back = Outcome("succeeded", "the host is back", 0)
+                self._roci.spawn(self._give_up(run, back), f"end reboot {run.operation.id}")
 
     def left(self, live: Live) -> None:
         self.calls.left(live)
@@ -210,6 +157,8 @@ class Operator:
         mine = {run.operation.id: run for run in self._on(live)}
         if command_id in mine:
             return mine[command_id]
+        if command_id and live.link and live.link.protocol >= wire.PROTOCOL:
+            return None  # it repeats our ids
         if len(mine) != 1 or (command_id and await self._roci.read(_is_known, command_id)):
             return None
         return next(iter(mine.values()))
@@ -222,7 +171,8 @@ class Operator:
             return
         try:
             operation = run.operation if run else await self._late(live, operation_id)
-            await self._settle(operation_id, self._outcome(live, run, operation, result))
+            run = run or self._ended.get(operation_id) or Run(operation, None)
+            await self._settle(operation_id, outcome.told(run, result, self._is_safe(live, run)))
         except NotFound:
             log.warning("%s sent a result of no known command", live.host.hostname)
         if live.link and "ack" in live.link.capabilities and result.command_id:
@@ -241,31 +191,6 @@ class Operator:
         masks_itself = live.link is not None and live.link.protocol >= wire.PROTOCOL
         return run.secrets_known or masks_itself or not run.operation.args.get("secrets")
 
-    def _outcome(self, live: Live, run: Run | None, operation: Operation, result: wire.Result) -> Outcome:
-        run = run or self._ended.get(operation.id) or Run(operation, None)
-        text = result.output or "\n".join(part for part in (result.stdout, result.stderr) if part)
-        longest = KEPT + max(map(len, run.secrets), default=0)
-        text = _hidden(run, text[-longest:])[-KEPT:] or run.so_far if self._is_safe(live, run) else WITHHELD
-        status = next((word for word in ("timed_out", "cancelled", "interrupted") if result.data.get(word)), "failed")
-        reason = run.masker.mask(str(result.data.get("reason", ""))[:2000])[:500]
-        exit_code = result.exit_code if result.exit_code is None or abs(result.exit_code) < 2**31 else None
-        status = "succeeded" if result.success else status
-        if operation.kind in APPLICATION_KINDS:
-            return Outcome(status, text, exit_code, reason)
-        return Outcome(status, text, exit_code, reason, self._streams(live, run, result))
-
-    def _streams(self, live: Live, run: Run, result: wire.Result) -> dict[str, Any]:
-        """What is kept of the two streams; and, unmasked and for a while, what the caller may have."""
-        more = {"duration_ms": result.duration_ms or 0, "truncated": result.truncated}
-        stdout, stderr = result.stdout, result.stderr
-        if not stdout and not stderr:  # an agent that does not keep them apart
-            stdout, stderr = (result.output, "") if result.success else ("", result.output)
-        stdout, stderr = tail_of(stdout, STREAMS), tail_of(stderr, STREAMS)
-        run.raw = {"stdout": stdout, "stderr": stderr, **more}
-        if not run.secrets_known and run.operation.args.get("secrets"):
-            return {"stdout": run.masker.mask(result.output)[-KEPT:], "stderr": WITHHELD, **more}
-        return {"stdout": _hidden(run, stdout), "stderr": _hidden(run, stderr), **more}
-
     async def _compare(self, live: Live, running: Iterable[str]) -> None:
         """An agent that came back tells what it still runs; what it does not know of any more will never end."""
         still = set(running)
@@ -274,7 +199,7 @@ class Operator:
                 self._stop_grace(run)
             elif run.link is not live.link and run.operation.kind != REBOOT:
                 reason = "the agent came back without this command: it was restarted, or never received it"
-                await self._settle(run.operation.id, Outcome("interrupted", run.so_far, reason=reason))
+                await self._settle(run.operation.id, outcome.untold(run, "interrupted", reason))
 
     # --- how it ends ---
 
@@ -289,49 +214,51 @@ class Operator:
 
     def _later(self, seconds: float, run: Run, status: str, reason: str) -> asyncio.TimerHandle:
         def end() -> None:
-            outcome = Outcome(status, run.so_far, reason=reason)
-            self._roci.spawn(self._give_up(run, outcome), f"end {run.operation.kind} {run.operation.id}")
+            self._end_untold(run, status, reason)
 
         return asyncio.get_running_loop().call_later(seconds, end)
 
-    async def _give_up(self, run: Run, outcome: Outcome) -> None:
+    def _end_untold(self, run: Run, status: str, reason: str) -> None:
+        work = self._give_up(run, outcome.untold(run, status, reason))
+        self._roci.spawn(work, f"end {run.operation.kind} {run.operation.id}")
+
+    async def _give_up(self, run: Run, end: Outcome) -> None:
         while run.ended is None:
             try:
-                await self._settle(run.operation.id, outcome)
+                await self._settle(run.operation.id, end)
             except Unavailable as error:  # a full disk; the end of a run is worth waiting for
                 log.error(
                     "the end of %s %s is not recorded yet: %s", run.operation.kind, run.operation.id, error.message
                 )
                 await asyncio.sleep(RETRY)
-        if outcome.status == "timed_out":
+        if end.status == "timed_out":
             with contextlib.suppress(NotReady, Conflict):
                 link = self._hub.require(run.operation.host_id)
                 if "cancel" in link.capabilities:
                     link.send(wire.Cancel(command_id=run.operation.id))
 
     @whole
-    async def _settle(self, operation_id: str, outcome: Outcome) -> None:
+    async def _settle(self, operation_id: str, end: Outcome) -> None:
         """Record how a run ended, and what that means, in one transaction; then tell those who follow it."""
-        ended = await self._roci.write(self._record, operation_id, outcome)
+        ended = await self._roci.write(self._record, operation_id, end)
         if (run := self._runs.get(operation_id)) and (ended or run.ended is None):
             self._runs.pop(operation_id)
             self._ended[operation_id] = run
             if len(self._ended) > REMEMBERED:
                 self._ended.popitem(last=False)
-            run.add(run.masker.flush())
-            if run.raw and run.raw != outcome.result:
+            if run.raw and run.raw != end.result:
                 self._raw.keep(operation_id, run.raw)
             run.end(ended if ended else await self._roci.read(operations.get, operation_id))
 
-    def _record(self, operation_id: str, outcome: Outcome) -> Operation | None:
-        operation = operations.finish(operation_id, outcome)
+    def _record(self, operation_id: str, end: Outcome) -> Operation | None:
+        operation = operations.finish(operation_id, end)
         if operation is not None:
-            self._roci.operations[operation.kind].settle(operation, outcome)
+            self._roci.operations[operation.kind].settle(operation, end)
         return operation
 
     async def host_removed(self, host_id: str) -> None:
         for run in [run for run in self._runs.values() if run.operation.host_id == host_id]:
-            await self._settle(run.operation.id, Outcome("interrupted", run.so_far, reason="agent removed"))
+            await self._settle(run.operation.id, outcome.untold(run, "interrupted", "agent removed"))
 
 
 @hookimpl
@@ -341,6 +268,7 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
     await operator.resume()
     roci.provide(operator)
     roci.part(Hub).listener = operator
+    roci.spawn(operator.hurry(), "answer those who wait when draining")
     yield
 
 

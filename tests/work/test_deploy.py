@@ -19,7 +19,8 @@ from roci_plugins.domain import applications, deployments, operations, policies
 from roci_plugins.domain.applications import Application
 from roci_plugins.domain.operations import Operation
 from roci_plugins.work import deploy
-from roci_plugins.work.operate import WITHHELD, Operator
+from roci_plugins.work.operate import Operator
+from roci_plugins.work.outcome import WITHHELD
 
 COMPOSE = "services:\n  w:\n    image: nginx\n"
 SECRET = {"DB_PASSWORD": Sensitive("supersecret99")}

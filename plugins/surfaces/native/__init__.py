@@ -16,6 +16,8 @@ from . import (
     audit,
     bindings,
     channels,
+    containers,
+    hands,
     health,
     operations,
     policies,
@@ -46,6 +48,8 @@ PERMISSIONS = (
 MODULES = (
     health,
     agents,
+    hands,
+    containers,
     applications,
     policies,
     operations,

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from quart import Blueprint, request
 
 from ...domain import operations
 from ...domain.operations import Operation
-from ...work.operate import Operator, Run
-from ..http import needs, paging, returns, roci
+from ...work.operate import Operator
+from ...work.run import Run
+from ..http import actor, needs, paging, returns, roci
 from ..stream import ServerSent, stream
-from . import shapes
+from . import operation_shapes, shapes
 
 routes = Blueprint("operations", __name__, url_prefix="/operations")
-FILTERS = {"application_id": "string", "agent_id": "string", "status": "string", "kind": "string"}
+Reader = Callable[..., operation_shapes.OperationOut]
+FILTERS = dict.fromkeys(("application_id", "agent_id", "status", "kind", "run_id"), "string")
 
 
 @routes.get("")
 @needs("operations.read")
-@returns(shapes.OperationList, paged=True, query=FILTERS)
+@returns(operation_shapes.OperationList, paged=True, query=FILTERS)
 async def index() -> Any:
     """List operations, newest first, without their output. At most 100, unless a limit is given."""
     limit, offset = paging()
-    wanted = {name: request.args.get(name) for name in ("application_id", "status", "kind")}
+    wanted = {name: request.args.get(name) for name in ("application_id", "status", "kind", "run_id")}
     filters = {**wanted, "host_id": request.args.get("agent_id")}
     rows, total = await roci.read(operations.list_, 100 if limit is None else limit, offset, **filters)
-    return {"operations": [shapes.operation_row(row) for row in rows], "total": total}
+    return {"operations": [operation_shapes.operation_row(row) for row in rows], "total": total}
 
 
 @routes.get("/<id>")
 @needs("operations.read")
-@returns(shapes.OperationOut)
+@returns(operation_shapes.OperationOut)
 async def show(id: str) -> Any:
-    """Get an operation, with its output so far."""
+    """Get an operation, with its output so far. Who asked for it sees their own values for a quarter of an hour."""
     run = roci.part(Operator).run(id)  # before the row is read: it may end in between
     operation = await roci.read(operations.get, id)
     is_running = operation.status == "running"  # its row tells first
-    return shapes.operation(operation, run.so_far if run and is_running else None)
+    return (await reader())(operation, run.so_far if run and is_running else None)
+
+
+async def reader() -> Reader:
+    """How whoever asks now may see operations, now or later: secrets are shown only to the one who gave them."""
+    operator, who = roci.part(Operator), await actor()
+
+    def read(operation: Operation, so_far: str | None = None) -> operation_shapes.OperationOut:
+        result = operator.result(operation) if operation.actor_id == who.id else operation.result
+        return operation_shapes.operation(operation, so_far, result)
+
+    return read
 
 
 @routes.get("/<id>/output")
@@ -47,22 +60,23 @@ async def show(id: str) -> Any:
 async def output(id: str) -> Any:
     """Follow an operation's output: events `output` ({"seq", "data"}), at last `end` with the operation."""
     run = roci.part(Operator).run(id)  # before the row is read: it may end in between
-    operation = await roci.read(operations.get, id)
+    operation, read = await roci.read(operations.get, id), await reader()
     after = request.headers.get("Last-Event-ID", "")
-    return stream(roci, _live(run, int(after) if after.isdecimal() else -1) if run else _past(operation))
+    number = int(after) if after.isascii() and after.isdecimal() else -1
+    return stream(roci, _live(run, read, number) if run else _past(operation, read))
 
 
-async def _past(operation: Operation) -> AsyncIterator[ServerSent]:
+async def _past(operation: Operation, read: Reader) -> AsyncIterator[ServerSent]:
     if operation.output:
         yield ServerSent("output", {"seq": 0, "data": operation.output})
-    yield ServerSent("end", shapes.operation(operation))
+    yield ServerSent("end", read(operation))
 
 
-async def _live(run: Run, after: int) -> AsyncIterator[ServerSent]:
+async def _live(run: Run, read: Reader, after: int) -> AsyncIterator[ServerSent]:
     async for number, text in run.follow(after):
         yield ServerSent("output", {"seq": number, "data": text}, number)
     assert run.ended
-    yield ServerSent("end", shapes.operation(run.ended))
+    yield ServerSent("end", read(run.ended))
 
 
 @routes.post("/<id>/cancel")

@@ -245,33 +245,6 @@ class DecisionOut(TypedDict):
     trail: list[Asked]
 
 
-class OperationRow(TypedDict):
-    id: Id
-    kind: str
-    status: Literal["running", "succeeded", "failed", "cancelled", "timed_out", "interrupted"]
-    actor: str
-    agent_id: str
-    hostname: str
-    application_id: str | None
-    application_name: str | None
-    revision: int | None
-    args: dict[str, Any]
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    exit_code: int | None
-    reason: str
-
-
-class OperationOut(OperationRow):
-    output: str
-
-
-class OperationList(TypedDict):
-    operations: list[OperationRow]
-    total: int
-
-
 def done(message: str) -> Done:
     return {"success": True, "message": message}
 
@@ -400,31 +373,6 @@ def decision(made: Decision) -> dict[str, Any]:
         "reason": made.reason,
         "trail": list(made.trail),
     }
-
-
-def operation_row(row: Operation) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "kind": row.kind,
-        "status": row.status,
-        "actor": row.actor_name,
-        "agent_id": row.host_id,
-        "hostname": row.hostname,
-        "application_id": row.application_id,
-        "application_name": row.application_name,
-        "revision": row.revision,
-        "args": row.args,
-        "created_at": wire_time(row.created_at),
-        "started_at": wire_time(row.started_at),
-        "finished_at": wire_time(row.finished_at),
-        "exit_code": row.exit_code,
-        "reason": row.reason,
-    }
-
-
-def operation(row: Operation, so_far: str | None = None) -> dict[str, Any]:
-    """One operation in full; `so_far` is what one under way has printed."""
-    return {**operation_row(row), "output": row.output if so_far is None else so_far}
 
 
 def page(items: Sequence[Any], limit: int | None, offset: int) -> Sequence[Any]:

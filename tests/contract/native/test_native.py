@@ -337,7 +337,7 @@ async def test_a_write_that_another_site_caused_is_refused(api: Api) -> None:
     assert (await api("POST", "/policies/reload", headers={"Origin": "http://localhost"}))[0] == 200
 
 
-ELSEWHERE = ("/api/v1/audit", "/api/v1/providers", "/api/v1/secrets")  # tested beside this module
+HERE = "health agents applications policies operations users me tokens roles bindings access".split()
 
 
 async def test_the_seeds_routes_are_all_there(client: Client) -> None:
@@ -364,7 +364,7 @@ async def test_the_seeds_routes_are_all_there(client: Client) -> None:
     served = {
         (method, rule.rule.removeprefix("/api/v1"))
         for rule in client.app.url_map.iter_rules()
-        if rule.endpoint.startswith("native.") and not rule.rule.startswith(ELSEWHERE)
+        if rule.endpoint.startswith(tuple(f"native.{nouns}." for nouns in HERE))
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert served == set(zip(words[::2], words[1::2], strict=True))
