@@ -52,6 +52,11 @@ class Store:
     async def write(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> tuple[T, list[Event]]:
         return await self._run(self._writer, self.transact, fn, *args, **kwargs)
 
+    @property
+    def waiting(self) -> int:
+        """Writes that the writer thread has not begun with."""
+        return self._writer._work_queue.qsize()
+
     async def alter(self, fn: Callable[..., T], *args: Any) -> T:
         """Run `fn` on the writer thread outside a transaction: table rebuilds, online copies."""
         return await self._run(self._writer, fn, *args)

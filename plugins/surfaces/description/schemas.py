@@ -30,4 +30,4 @@ class Schemas:
 
     def of(self, model: Any, mode: JsonSchemaMode = "serialization") -> dict[str, Any]:
         place = self._places[id(model), mode]
-        return dict(self._found[place, mode])  # type: ignore[index]
+        return dict(self._found[place, mode])
