@@ -76,6 +76,7 @@ DEFAULT: tuple[str, ...] = (
     "agent.commands.registries",
     "agent.commands.images",
     "agent.commands.power",
+    "agent.commands.prune",
     "auth.automation",
     "auth.open",
     "auth.jwt",
@@ -121,4 +122,5 @@ AGENT: tuple[str, ...] = (
     "agent.commands.registries",
     "agent.commands.images",
     "agent.commands.power",
+    "agent.commands.prune",
 )
