@@ -41,8 +41,11 @@ FORBIDDEN = {
     "matchers": {"quart", "peewee", "subprocess", "asyncio", "socket"},
     "backends": {"quart", "peewee", "subprocess", "asyncio", "socket", "docker"},
 }
-LIGHT = {"quart", "peewee", "pydantic", "hypercorn", "docker", "websockets", "dns", "argon2", "pyrage"}
-AGENT_SIDE = {"worker.py", "journal.py", "wire.py", "process.py", "steps.py", "masking.py", "output.py", "engine.py"}
+LIGHT = {"quart", "peewee", "pydantic", "hypercorn", "docker", "websockets", "dns", "argon2", "pyrage", "psutil"}
+AGENT_SIDE = {
+    *("worker.py", "journal.py", "wire.py", "process.py", "steps.py", "masking.py", "output.py", "engine.py"),
+    *("sample.py", "metrics.py", "procfs.py", "cgroups.py"),
+}
 LOADED_EVERYWHERE = [
     path
     for path in PLUGINS

@@ -51,6 +51,7 @@ class Engine:
     def __init__(self, address: str, limit: float = LIMIT) -> None:
         self.address = address
         self._limit = limit
+        self.listed: list[dict[str, Any]] = []  # what `containers` said last
         self._client: Any = None
         self._slots = threading.BoundedSemaphore(THREADS)
         self._streams = threading.BoundedSemaphore(STREAMS)
@@ -109,7 +110,8 @@ class Engine:
     async def containers(self) -> list[dict[str, Any]]:
         """Every container, running or not, in the shape that heartbeats carry. One call, nothing inspected."""
         found = await self.call(lambda api: api.containers(all=True))
-        return [described(container) for container in found]
+        self.listed = [described(container) for container in found]
+        return self.listed
 
     async def ping(self) -> str | None:
         """None when the engine answers, else what is wrong and the command that mends it."""

@@ -15,6 +15,7 @@ from . import wire
 from .engine import engine
 from .hub import Hub
 from .journal import Journal
+from .metrics import HostSampler
 from .runner import commands_of
 from .worker import AgentSettings, Worker
 
@@ -113,7 +114,9 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
         mine = msgspec.structs.replace(mine, state_dir=str(roci.settings.data / "local-agent"))
         journal = Journal(mine.state)
         await asyncio.to_thread(journal.recover)
-        worker = Worker(mine, journal, engine(mine.engine), roci.backends, commands_of(roci.pm))
+        docker = engine(mine.engine)
+        sampler = HostSampler(docker, mine.host_root)
+        worker = Worker(mine, journal, docker, roci.backends, commands_of(roci.pm), sampler)
         roci.spawn(keep_connected(worker, roci.part(Hub)), "serve this machine")
     yield
     if worker:

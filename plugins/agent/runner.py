@@ -22,6 +22,7 @@ from roci import Settings, StartupError
 from . import wire
 from .engine import engine
 from .journal import Journal
+from .metrics import HostSampler
 from .worker import AgentSettings, Worker
 
 log = logging.getLogger("roci.agent")
@@ -110,7 +111,8 @@ def make_worker(settings: Settings, mine: AgentSettings) -> Worker:
     backends = loading.by_name("backend", pm.hook.register_backends())
     journal = Journal(mine.state)
     journal.recover()
-    return Worker(mine, journal, engine(mine.engine), backends, commands_of(pm))
+    docker = engine(mine.engine)
+    return Worker(mine, journal, docker, backends, commands_of(pm), HostSampler(docker, mine.host_root))
 
 
 def commands_of(pm: pluggy.PluginManager) -> dict[str, roci.Command]:

@@ -51,6 +51,7 @@ class AgentSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     parallel: int = 4  # deploys and the like at a time
     hands: int = 16  # other commands at a time: exec, container actions, …
     metrics: bool = True  # tell of CPU, memory, disks, networks and containers with each heartbeat
+    host_root: str | None = None  # where the host's / is, for an agent in a container
 
     def __post_init__(self) -> None:
         if self.parallel < 1 or self.hands < 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
@@ -285,11 +284,3 @@ async def test_samples_wait_while_the_file_cannot_be_written(
     assert any("not saved yet" in line for line in caplog.messages)
     folder.rmdir()
     assert [point.cpu_percent for point in await all_of(metrics, "h")] == [7.0]
-
-
-def test_the_frame_of_a_heartbeat_with_strange_numbers_is_read() -> None:
-    from roci_plugins.agent import wire
-
-    beat = wire.from_agent('{"type":"heartbeat","metrics":{"a":NaN,"b":[Infinity,-Infinity]},"containers":[]}')
-    assert isinstance(beat, wire.Heartbeat)
-    assert json.loads(bytes(beat.metrics)) == {"a": None, "b": [None, None]}
