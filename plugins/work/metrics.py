@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from roci import Event, Invalid, Malformed, Roci, RociError, Task, hookimpl, now
+from roci import Event, Invalid, Malformed, Permission, Roci, RociError, Task, hookimpl, now
 
 from ..agent import sample as samples
 from ..agent import wire
@@ -268,6 +268,14 @@ def _span(
 @hookimpl
 def register_settings() -> type[MetricsSettings]:
     return MetricsSettings
+
+
+@hookimpl
+def register_permissions() -> list[Permission]:
+    return [
+        Permission("metrics.read", "see the metrics of hosts"),
+        Permission("metrics.write", "send metrics of a host"),
+    ]
 
 
 @hookimpl

@@ -10,7 +10,17 @@ from urllib.parse import parse_qsl
 import msgspec
 from quart import Blueprint, request
 
-from roci import SYSTEM, Conflict, Forbidden, Malformed, Sensitive, Unauthenticated, current_actor
+from roci import (
+    SYSTEM,
+    Conflict,
+    Forbidden,
+    Malformed,
+    NotFound,
+    Sensitive,
+    TooMany,
+    Unauthenticated,
+    current_actor,
+)
 
 from ...auth import logins
 from ...auth.factors import SecondFactorRequired
@@ -21,8 +31,23 @@ from ...domain import access, credentials, principals, registration, roles
 from ...domain.credentials import Login
 from ...domain.principals import NewPrincipal, Principal
 from ...work.enrol import Pace
-from ..http import accepts, checked, client_address, is_near, public, read_json, require_of_narrow, roci, signed_in
-from . import shapes
+from ..http import (
+    FORM,
+    JSON,
+    accepts,
+    checked,
+    client_address,
+    is_near,
+    public,
+    raises,
+    read_json,
+    require_of_narrow,
+    returns,
+    roci,
+    signed_in,
+    takes,
+)
+from . import results, shapes
 from .errors import WrongCurrentPassword, WrongPassword
 
 routes = Blueprint("auth", __name__, url_prefix="/auth")
@@ -53,6 +78,8 @@ class Registrations(Pace):
 @routes.post("/register")
 @public
 @accepts(shapes.Registration)
+@returns(results.Tokens, status=201)
+@raises(Unauthenticated, Forbidden, TooMany)
 async def register(new: shapes.Registration) -> Any:
     """Make one's own account. The first person of all administers this ROCI; the others may do nothing yet."""
     rule, address = roci.section(ChatopsSettings).registration, client_address()
@@ -104,6 +131,9 @@ def _access(person: Principal, login: Login) -> dict[str, Any]:
 
 @routes.post("/login")
 @public
+@takes(shapes.Login, FORM, JSON)
+@returns(results.Tokens)
+@raises(Unauthenticated, TooMany)
 async def log_in() -> Any:
     """Sign in by e-mail address or user name; `otp` is the code of a second factor, where there is one."""
     given, address = checked(shapes.Login, await _form()), client_address()
@@ -128,6 +158,8 @@ async def _form() -> dict[str, Any]:
 @routes.post("/refresh")
 @public
 @accepts(shapes.Refresh)
+@returns(results.AccessToken)
+@raises(Unauthenticated)
 async def refresh(given: shapes.Refresh) -> Any:
     """A new access token. The refresh token stays the same."""
     login = await roci.part(Tokens).refreshable("chatops", given.refresh_token)
@@ -139,6 +171,7 @@ async def refresh(given: shapes.Refresh) -> Any:
 
 @routes.post("/logout")
 @signed_in
+@returns(results.Message)
 async def log_out() -> Any:
     """End this stay: neither of its tokens works any more."""
     who = current_actor.get()
@@ -149,6 +182,8 @@ async def log_out() -> Any:
 
 @routes.get("/me")
 @signed_in
+@returns(results.User)
+@raises(NotFound)
 async def me() -> Any:
     """Who I am."""
     return shapes.user(await roci.read(principals.get, current_actor.get().id))
@@ -157,6 +192,8 @@ async def me() -> Any:
 @routes.put("/me")
 @signed_in
 @accepts(shapes.Profile, optional=True)
+@returns(results.User)
+@raises(NotFound)
 async def change_me(given: shapes.Profile) -> Any:
     """My full name; nothing else of me changes here."""
     await require_of_narrow("principals.update")
@@ -167,6 +204,8 @@ async def change_me(given: shapes.Profile) -> Any:
 @routes.post("/change-password")
 @signed_in
 @accepts(shapes.PasswordChange)
+@returns(results.Message)
+@raises(TooMany)
 async def change_password(given: shapes.PasswordChange) -> Any:
     """By the present one. Other sign-ins end, this one stays."""
     await require_of_narrow("principals.update")

@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import BaseModel, Field
 from quart import Blueprint
 
+from roci import TimedOut, Unavailable
+
 from ...work import execute
-from ..http import accepts, needs, returns, roci
+from ..http import accepts, needs, raises, returns, roci
 from .query import id_is
 from .runs import connected, ended, printed
 from .shapes import Body
@@ -37,6 +39,7 @@ class CommandResult(BaseModel):
 @needs("hosts.exec", on="host/{id}")
 @accepts(Command)
 @returns(CommandResult)
+@raises(Unavailable, TimedOut)
 async def run(given: Command, id: str) -> Any:
     """Run it and wait. One that fails is answered too; one that takes longer goes on in the history."""
     execute.check_command(given.command, None, given.timeout_seconds)

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 from quart import Blueprint
 
-from roci import NotReady, Unavailable
+from roci import Conflict, NotReady, TimedOut, Unavailable
 
 from ...agent import wire
 from ...domain import hostcards
 from ...work import execute
 from ...work import logs as host_logs
-from ..http import needs, returns, roci
+from ..http import needs, raises, returns, roci
 from . import docker_shapes as shapes
 from .query import asked, id_is
 from .runs import Failed, check_container, connected, ended, printed
@@ -22,6 +22,7 @@ from .servers import live_of
 routes = Blueprint("docker", __name__, url_prefix="/docker")
 DONE = {"start": "started", "stop": "stopped", "restart": "restarted"}
 START_WITHIN = 60.0  # seconds
+REFUSALS = (Conflict, Failed, Unavailable, TimedOut)
 
 
 @routes.get("/<server_id>/containers")
@@ -42,6 +43,7 @@ async def index(id: str) -> Any:
 @id_is("server_id")
 @needs("containers.control", on="host/{id}")
 @returns(shapes.Done)
+@raises(*REFUSALS)
 async def start(id: str, container_id: str) -> Any:
     """Start it. Its id, the beginning of that, or its name."""
     return await _control(id, container_id, "start", None)
@@ -51,6 +53,7 @@ async def start(id: str, container_id: str) -> Any:
 @id_is("server_id")
 @needs("containers.control", on="host/{id}")
 @returns(shapes.Done, query={"timeout": "integer"})
+@raises(*REFUSALS)
 async def stop(id: str, container_id: str) -> Any:
     """Stop it; it has `timeout` seconds until it is killed."""
     return await _control(id, container_id, "stop", asked(shapes.Grace).timeout)
@@ -60,6 +63,7 @@ async def stop(id: str, container_id: str) -> Any:
 @id_is("server_id")
 @needs("containers.control", on="host/{id}")
 @returns(shapes.Done, query={"timeout": "integer"})
+@raises(*REFUSALS)
 async def restart(id: str, container_id: str) -> Any:
     """Stop it, with `timeout` seconds until it is killed, and start it."""
     return await _control(id, container_id, "restart", asked(shapes.Grace).timeout)
@@ -80,6 +84,7 @@ async def _control(id: str, container: str, action: str, grace: int | None) -> A
 @id_is("server_id")
 @needs("containers.logs", on="host/{id}")
 @returns(list[str], query={"tail": "integer"})
+@raises(*REFUSALS)
 async def logs(id: str, container_id: str) -> Any:
     """The last lines it printed on either stream, the oldest first."""
     tail = asked(shapes.Tail).tail

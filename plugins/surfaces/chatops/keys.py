@@ -6,11 +6,11 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from roci import current_actor
+from roci import NotFound, current_actor
 
 from ...domain import hostcards, hostkeys
-from ..http import accepts, require, roci, signed_in, signed_in_or_host
-from . import shapes
+from ..http import accepts, raises, require, returns, roci, signed_in, signed_in_or_host
+from . import results, shapes
 from .query import path_id
 
 routes = Blueprint("keys", __name__, url_prefix="/api-keys")
@@ -19,6 +19,8 @@ routes = Blueprint("keys", __name__, url_prefix="/api-keys")
 @routes.post("")
 @signed_in
 @accepts(shapes.NewKey)
+@returns(results.NewlyMadeKey, status=201)
+@raises(NotFound)
 async def add(new: shapes.NewKey) -> Any:
     """A key of one server. The only time it is shown."""
     host_id = str(new.server_id)
@@ -30,6 +32,7 @@ async def add(new: shapes.NewKey) -> Any:
 
 @routes.get("/me")
 @signed_in_or_host
+@returns(results.OwnKey | list[results.Key])
 async def mine() -> Any:
     """For a key: what it is. For a person: the keys they made."""
     who = current_actor.get()
@@ -40,6 +43,7 @@ async def mine() -> Any:
 
 @routes.get("/server/<server_id>")
 @signed_in
+@returns(list[results.Key], query={"active_only": "string"}, uuids=("server_id",))
 async def of_server(server_id: str) -> Any:
     """The keys of one server, the newest first."""
     host_id = path_id(server_id, "server_id")
@@ -51,6 +55,7 @@ async def of_server(server_id: str) -> Any:
 
 @routes.post("/<key_id>/deactivate")
 @signed_in
+@returns(results.Key, uuids=("key_id",))
 async def deactivate(key_id: str) -> Any:
     """It works no more, and is still listed."""
     id = await _revocable(key_id)
@@ -59,6 +64,7 @@ async def deactivate(key_id: str) -> Any:
 
 @routes.delete("/<key_id>")
 @signed_in
+@returns(None, status=204, uuids=("key_id",))
 async def remove(key_id: str) -> Any:
     """It is gone."""
     await roci.write(hostkeys.remove, await _revocable(key_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from roci import NotFound, NotReady, RociError, TimedOut
+from roci import NotFound, NotReady, RociError, TimedOut, Unavailable
 
 from ...agent import wire
 from ...agent.hub import Hub
@@ -12,7 +12,8 @@ from ...domain import hostcards
 from ...domain.hostcards import Carded
 from ...domain.operations import Operation
 from ...work.execute import is_meant
-from ...work.operate import Operator, Run
+from ...work.operate import Operator
+from ...work.run import Run
 from ..http import roci
 
 SLACK = 15.0  # seconds beyond the time that a thing has on its host
@@ -36,6 +37,8 @@ class Failed(RociError):
 async def ended(run: Run, seconds: float) -> Operation:
     """Wait for the end. Raises TimedOut, and NotReady for a host that left; the operation's id is in the details."""
     operation = await run.finished(seconds + SLACK)
+    if operation is None and roci.draining.is_set():
+        raise Unavailable("This server restarts; what was begun goes on", command_id=run.operation.id)
     if operation is None or operation.status == "timed_out":
         raise TimedOut(f"Not done after {seconds:g} seconds", command_id=run.operation.id)
     if operation.status == "interrupted":
