@@ -28,6 +28,20 @@ def is_trusted(peer: str | None, trusted_proxies: Sequence[str]) -> bool:
     return address is not None and any(address in ipaddress.ip_network(text, strict=False) for text in trusted_proxies)
 
 
+def client_ip(peer: str, forwarded_for: str | None, trusted_proxies: Sequence[str]) -> str | None:
+    """The address that lists of allowed addresses are held against; None: the peer has none.
+
+    Read from the right as long as the hop is a trusted proxy; a hop that is no address ends it at the one before.
+    """
+    hop = normalise(peer)
+    for text in reversed((forwarded_for or "").split(",")):
+        heard = normalise(_without_port(text.strip())) if is_trusted(hop, trusted_proxies) else None
+        if heard is None:
+            break
+        hop = heard
+    return hop
+
+
 def effective_ip(peer: str, declared: str | None, forwarded_for: str | None, trusted_proxies: Sequence[str]) -> str:
     """The address that policies see, as normalised text (a peer that has no address stays as it is).
 

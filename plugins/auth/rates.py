@@ -23,7 +23,8 @@ class Answer:
 class Rates:
     """The times of the requests that passed within the last window, by key."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: float = WINDOW) -> None:
+        self.window = window
         self._passed: OrderedDict[str, deque[float]] = OrderedDict()
 
     def ask(self, key: str, limit: int, at: float) -> Answer:
@@ -32,10 +33,10 @@ class Rates:
         self._passed.move_to_end(key)
         while len(self._passed) > MOST:
             self._passed.popitem(last=False)
-        while passed and (passed[0] <= at - WINDOW or len(passed) > limit):
+        while passed and (passed[0] <= at - self.window or len(passed) > limit):
             passed.popleft()  # over, or from before the limit was lowered
         passes = len(passed) < limit
         if passes:
             passed.append(at)
-        wait = max(1, math.ceil(passed[0] + WINDOW - at))
+        wait = max(1, math.ceil(passed[0] + self.window - at))
         return Answer(passes, limit, limit - len(passed), wait)

@@ -19,6 +19,7 @@ from roci import Actor, Conflict, Event, Invalid, NotFound, Permission, Roci, Se
 
 from . import access, principals, registries
 from .credentials import TOUCH, Proven, digest
+from .deployments import Deployment
 from .model import Json, Model, Utc, picked
 from .operations import Operation
 from .principals import Principal
@@ -317,6 +318,13 @@ def audit(
     used = {row.credential for row in rows if row.via == VIA}
     keys = {key.id: key for key in AutomationKey.select().where(AutomationKey.id.in_(list(used)))}
     return [Done(row, keys.get(row.credential)) for row in rows], query.count()
+
+
+def deployment_id(operation: Operation) -> str | None:
+    """The deployment that a deploy has made."""
+    mine = (Deployment.application_id == operation.application_id) & (Deployment.operation_id == operation.id)
+    found: str | None = Deployment.select(Deployment.id).where(mine).limit(1).scalar()
+    return found
 
 
 @hookimpl

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -48,16 +49,28 @@ class Operations(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     keep_days: int = 90  # how long operations and their output are kept; 0: for ever
 
 
-def check_secrets(secrets: Secrets) -> None:
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """What is particular about a deploy: what is noted with its operation, and how many secrets it may have."""
+
+    note: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    most_secrets: int = MOST_SECRETS
+    longest_secrets: int = LONGEST_SECRETS
+
+
+USUAL = Terms()
+
+
+def check_secrets(secrets: Secrets, terms: Terms = USUAL) -> None:
     """Names that an environment can hold, values of a bearable size. Raises Invalid."""
-    if len(secrets) > MOST_SECRETS:
-        raise Invalid(f"secrets: at most {MOST_SECRETS}")
+    if len(secrets) > terms.most_secrets:
+        raise Invalid(f"secrets: at most {terms.most_secrets}")
     for name in secrets:
         stored.check_variable(name)
         if "\0" in secrets[name]:
             raise Invalid(f"secrets: the value of {name} contains a NUL, which an environment cannot hold")
-    if sum(len(value.encode()) for value in secrets.values()) > LONGEST_SECRETS:
-        raise Invalid(f"secrets: at most {LONGEST_SECRETS // 1024} KiB of values")
+    if sum(len(value.encode()) for value in secrets.values()) > terms.longest_secrets:
+        raise Invalid(f"secrets: at most {terms.longest_secrets // 1024} KiB of values")
 
 
 def backend_of(roci: Roci, name: str) -> Backend:
@@ -68,7 +81,9 @@ def backend_of(roci: Roci, name: str) -> Backend:
 
 
 @whole
-async def deploy(roci: Roci, application_id: str, host_id: str | None, secrets: Secrets) -> Operation:
+async def deploy(
+    roci: Roci, application_id: str, host_id: str | None, secrets: Secrets, terms: Terms = USUAL
+) -> Operation:
     """Accept a deploy and send it. Raises Conflict for the application's state, NotReady for the host's.
 
     One that lies stopped or failed on another host is taken down there, by an operation of its own that nobody waits
@@ -79,13 +94,13 @@ async def deploy(roci: Roci, application_id: str, host_id: str | None, secrets: 
 
     def accept() -> list[Sending]:
         application = applications.get(application_id)
-        check_secrets(secrets)
+        check_secrets(secrets, terms)
         target = host_id or application.host_id
         applications.check_deployable(application, target)
         operations.check_idle(application)
         spec = applications.spec(application)
         backend_of(roci, application.backend).validate(spec)
-        return _begin_deploy(roci, application, spec, _host(roci, application, target), secrets)
+        return _begin_deploy(roci, application, spec, _host(roci, application, target), secrets, terms)
 
     sent = await roci.write(accept)
     for operation, message in sent:
@@ -94,13 +109,13 @@ async def deploy(roci: Roci, application_id: str, host_id: str | None, secrets: 
 
 
 def _begin_deploy(
-    roci: Roci, application: Application, spec: Spec, host: hosts.Host, secrets: Secrets
+    roci: Roci, application: Application, spec: Spec, host: hosts.Host, secrets: Secrets, terms: Terms
 ) -> list[Sending]:
     """The deploy, and then what it asks of the host where the application lay before."""
     cleared, remark = _leave(roci, application, host)
     applications.begin_deploy(application, host.id)
     timeout = roci.section(Operations).deploy_timeout
-    args = {"secrets": sorted(secrets), **remark}
+    args = {"secrets": sorted(secrets), **remark, **terms.note}
     operation = operations.begin("deploy", host, timeout, application, args)
     deployments.begin(application, operation)
     message = wire.Deploy(

@@ -224,9 +224,8 @@ async def _do(
         if application := find():
             operations.check_idle(application)
         masker, cause = Masker(secrets), current_cause.get()
-        current_cause.set(
-            Cause(_hidden(masker, cause.run_id), _hidden(masker, cause.run_context))
-        )  # of this write only
+        run_id = cause.run_id and without_url_secrets(cause.run_id)  # as it is: it groups what belongs together
+        current_cause.set(Cause(run_id, _hidden(masker, cause.run_context)))  # of this write only
         return operations.begin(kind, target, seconds, application, _hidden(masker, args), id=message.command_id)
 
     return await roci.part(Operator).launch(await roci.write(accept), message, secrets)
