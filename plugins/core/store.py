@@ -9,6 +9,7 @@ import fcntl
 import functools
 import logging
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,24 @@ from roci import Event, Migration, Settings, StartupError, Unavailable, now, out
 
 T = TypeVar("T")
 log = logging.getLogger("roci.store")
+TOGETHER = 64  # writes in one commit
+
+
+class _Write:
+    """A domain function that waits for the writer, and what came of it."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self._result: Any = None
+        self.error: Exception | None = None
+
+    def perform(self) -> None:
+        self._result = self._call()
+
+    def outcome(self) -> Any:
+        if self.error:
+            raise self.error
+        return self._result
 
 
 class Store:
@@ -27,7 +46,8 @@ class Store:
 
     Domain functions are plain synchronous functions over peewee models. They run on the store's threads; the
     event loop never touches a connection, and since autoconnect is off a stray query there raises.
-    A write is on disk (synchronous=FULL) when it returns.
+    A write is on disk (synchronous=FULL) when it returns. Those that wait for the writer share a commit: each has a
+    savepoint of its own, so one that fails takes back nothing of the others.
     """
 
     def __init__(self, path: Path, before_commit: Callable[[list[Event]], None], readers: int = 4) -> None:
@@ -40,6 +60,7 @@ class Store:
             pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": 10_000},
         )
         self._writer = ThreadPoolExecutor(1, "roci-write", self.db.connect)
+        self._waiting: deque[_Write] = deque()
         self._readers = ThreadPoolExecutor(readers, "roci-read", self._connect_reader)
 
     def _connect_reader(self) -> None:
@@ -50,25 +71,51 @@ class Store:
         return await self._run(self._readers, fn, *args, **kwargs)
 
     async def write(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> tuple[T, list[Event]]:
-        return await self._run(self._writer, self.transact, fn, *args, **kwargs)
+        write = _Write(functools.partial(contextvars.copy_context().run, self._perform, fn, *args, **kwargs))
+        self._waiting.append(write)
+        result: tuple[T, list[Event]] = await self._run(self._writer, self._settle, write)
+        return result
 
     @property
     def waiting(self) -> int:
         """Writes that the writer thread has not begun with."""
-        return self._writer._work_queue.qsize()
+        return len(self._waiting)
+
+    def _settle(self, write: _Write) -> Any:
+        """What came of a write, which is carried out now with all others that wait, unless it was with earlier ones."""
+        together = [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER))]
+        try:
+            if len(together) == 1:
+                with self.db.atomic("IMMEDIATE"):
+                    together[0].perform()
+            elif together:
+                with self.db.atomic("IMMEDIATE"):
+                    self._perform_each(together)
+        except Exception as error:
+            for each in together:
+                each.error = each.error or error
+        return write.outcome()
+
+    def _perform_each(self, together: list[_Write]) -> None:
+        for each in together:
+            try:
+                with self.db.savepoint():
+                    each.perform()
+            except Exception as error:
+                each.error = error
+                if not cast(Any, self.db).connection().in_transaction:  # a full disk takes back all of it
+                    raise
+
+    def _perform(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> tuple[T, list[Event]]:
+        events: list[Event] = []
+        outbox.set(events)
+        result = fn(*args, **kwargs)
+        self._before_commit(events)
+        return result, events
 
     async def alter(self, fn: Callable[..., T], *args: Any) -> T:
         """Run `fn` on the writer thread outside a transaction: table rebuilds, online copies."""
         return await self._run(self._writer, fn, *args)
-
-    def transact(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> tuple[T, list[Event]]:
-        """One transaction in the calling thread, which must have a connection."""
-        events: list[Event] = []
-        outbox.set(events)
-        with self.db.atomic("IMMEDIATE"):
-            result = fn(*args, **kwargs)
-            self._before_commit(events)
-        return result, events
 
     async def _run(self, pool: ThreadPoolExecutor, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         call = functools.partial(contextvars.copy_context().run, fn, *args, **kwargs)

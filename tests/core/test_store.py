@@ -14,7 +14,7 @@ from typing import Any
 import peewee
 import pytest
 
-from roci import Conflict, Event, Migration, Roci, Settings, StartupError, emit, hookimpl
+from roci import Conflict, Event, Migration, Roci, Settings, StartupError, Unavailable, emit, hookimpl
 from roci_plugins.core.store import Store
 from roci_plugins.domain.model import Model
 
@@ -173,6 +173,57 @@ async def test_three_hundred_writes_and_reads_at_once_all_count(shelf: Roci, pan
     seen = await asyncio.gather(*(one(number) for number in range(300)))
     assert await shelf.read(count) == 300
     assert min(seen) >= 1 and sorted(pantry.heard) == sorted(f"jar {number}" for number in range(300))
+
+
+@contextlib.asynccontextmanager
+async def while_the_writer_is_busy(shelf: Roci) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """Writes begun in here, and put into this list, wait for the writer together."""
+    busy, go_on = threading.Event(), threading.Event()
+
+    def occupy() -> None:
+        busy.set()
+        go_on.wait(10)
+
+    begun: list[asyncio.Task[Any]] = []
+    occupied = asyncio.create_task(shelf.store.alter(occupy))
+    await asyncio.to_thread(busy.wait, 10)
+    try:
+        yield begun
+        while shelf.store.waiting < len(begun):
+            await asyncio.sleep(0)
+    finally:
+        go_on.set()
+    await occupied
+    await asyncio.gather(*begun, return_exceptions=True)
+
+
+async def test_a_write_that_fails_takes_back_nothing_of_those_it_shares_a_commit_with(shelf: Roci, pantry: Pantry):
+    commits: list[str] = []
+    await shelf.store.alter(lambda: shelf.store.db.connection().set_trace_callback(commits.append))
+    async with while_the_writer_is_busy(shelf) as begun:
+        for name, work in (("plums", fill), ("figs", fill_and_fail), ("pears", fill)):
+            begun.append(asyncio.create_task(shelf.write(work, name)))
+    assert commits.count("COMMIT") == 1, "they share one"
+    assert isinstance(begun[1].exception(), Conflict)
+    assert [begun[0].result().name, begun[2].result().name] == ["plums", "pears"]
+    assert (await shelf.read(count), pantry.heard) == (2, ["plums", "pears"])
+
+
+async def test_a_disk_that_fills_up_fails_every_write_of_the_commit_and_keeps_nothing(shelf: Roci, pantry: Pantry):
+    def limit() -> None:
+        (pages,) = shelf.store.db.execute_sql("pragma page_count").fetchone()
+        shelf.store.db.execute_sql(f"pragma max_page_count = {pages}")
+
+    await shelf.write(fill, "before")
+    await shelf.store.alter(limit)
+    async with while_the_writer_is_busy(shelf) as begun:
+        for name in ("plums", "f" * 1_000_000, "pears"):
+            begun.append(asyncio.create_task(shelf.write(fill, name)))
+    assert [type(task.exception()) for task in begun] == [Unavailable] * 3
+    assert (await shelf.read(count), pantry.heard) == (1, ["before"])
+    await shelf.store.alter(lambda: shelf.store.db.execute_sql("pragma max_page_count = 1000000"))
+    await shelf.write(fill, "after")
+    assert (await shelf.read(count), pantry.heard) == (2, ["before", "after"])
 
 
 async def test_events_are_published_in_the_order_of_their_commits(shelf: Roci, pantry: Pantry):
