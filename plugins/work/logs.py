@@ -79,7 +79,7 @@ async def last(roci: Roci, host_id: str, container: str, wanted: Wanted = Wanted
                 size, cut = size - len(pieces.popleft()), True
     lines = _split("".join(pieces)[-MOST:])
     cut = cut or size > MOST
-    return Lines(lines[1 if cut else 0 :], cut)
+    return Lines(lines[1:] if cut and len(lines) > 1 else lines, cut)
 
 
 async def follow(

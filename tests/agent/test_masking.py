@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from roci_plugins.agent.masking import Masker
+from roci_plugins.agent.masking import Masker, UrlMasker, without_cut_url
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,43 @@ def test_many_and_long_values_in_much_text_take_no_long_time(values: list[str], 
     began = time.process_time()
     Masker(values).mask(text)
     assert time.process_time() - began < 2  # a tenth of that on an idle machine; one sweep a value took 8 to 17
+
+
+ADDRESSES = [
+    ("https://me:hunter2@git.lan/x", "https://me:***@git.lan/x"),
+    ("two https://:tok@a and ssh://0123456789abcdefghij@b.", "two https://:***@a and ssh://***@b."),
+    ("no secret: http://a/b, 12:30, c://d", "no secret: http://a/b, 12:30, c://d"),
+    ("ends in an address https://me:hunter2", "ends in an address https://me:hunter2"),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), ADDRESSES, ids=range(len(ADDRESSES)))
+def test_passwords_in_addresses_are_hidden_wherever_the_stream_is_cut(text: str, shown: str) -> None:
+    for cut in range(len(text) + 1):
+        stream = UrlMasker()
+        assert stream.feed(text[:cut]) + stream.feed(text[cut:]) + stream.flush() == shown, cut
+
+
+def test_what_cannot_become_an_address_is_not_held_back() -> None:
+    stream = UrlMasker()
+    assert stream.feed("done: yes") == "done: yes"
+    assert stream.feed("://" + "x" * 5000) == "://" + "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("secret1 is the rest", "*** is the rest"),
+        ("et1", "***"),
+        ("t1 is too short to matter", "t1 is too short to matter"),
+        ("something else", "something else"),
+        ("", ""),
+    ],
+)
+def test_a_value_that_the_beginning_of_a_text_cuts_is_hidden(text: str, shown: str) -> None:
+    assert Masker(["verysecret1", "other-value"]).without_cut_value(text) == shown
+
+
+def test_the_rest_of_a_password_in_an_address_is_hidden() -> None:
+    assert without_cut_url("unter2@git.lan/x") == "***@git.lan/x"
+    assert without_cut_url("nothing of that kind, me@lan") == "nothing of that kind, me@lan"
