@@ -16,7 +16,7 @@ import peewee
 
 from roci import Event, Invalid, NotFound, Permission, emit, hookimpl, now
 
-from . import hosts
+from . import hosts, notices
 from .hosts import Host
 from .model import Model, Utc, new_id, picked
 
@@ -225,7 +225,6 @@ class Fire:
     """Something is wrong. The id is the alert's; `as_of` is the `updated_at` of the threshold that was violated."""
 
     host_id: str
-    hostname: str
     type: str
     severity: str
     message: str
@@ -276,17 +275,19 @@ def record(changes: Sequence[Change], values: Mapping[str, float] | None = None)
 
 def fire(found: Fire) -> Alert | None:
     """Open an alert. None: the host or the threshold is gone or is another by now, or it is open already."""
-    if not Host.select().where(Host.id == found.host_id).exists() or not _still_holds(found):
+    host = Host.get_or_none(Host.id == found.host_id)
+    if host is None or not _still_holds(found):
         return None
     of_threshold = Alert.threshold_id.is_null() if found.threshold_id is None else _of(found.threshold_id)
     same = (Alert.host_id == found.host_id) & (Alert.type == found.type) & (Alert.subject == found.subject)
     if Alert.select().where(same, of_threshold, ~Alert.resolved).exists():
         return None
-    given = dataclasses.asdict(found)
+    given = {**dataclasses.asdict(found), "hostname": host.hostname}
     value = given.pop("value")
     given.pop("as_of")
     alert: Alert = Alert.create(**given, current_value=value, last_value=value)
     emit(AlertFired(*_named(alert), alert.severity, alert.message))
+    _tell(alert, notices.FIRED, alert.message)
     return alert
 
 
@@ -308,6 +309,7 @@ def raise_(found: Raise) -> None:
     alert.severity, alert.message, alert.last_value = found.severity, found.message, found.value
     alert.save()
     emit(AlertRaised(*_named(alert), alert.severity, alert.message))
+    _tell(alert, notices.FIRED, alert.message)
 
 
 def resolve(alert_id: str) -> Alert:
@@ -330,6 +332,28 @@ def _resolve(alert: Alert | None, value: float | None = None) -> None:
         alert.last_value = value
     alert.save()
     emit(AlertResolved(*_named(alert)))
+    _tell(alert, notices.RESOLVED, f"It is over: {alert.message}")
+
+
+def _tell(alert: Alert, kind: str, body: str) -> None:
+    """Have people told of it, in the same transaction."""
+    what = f"{alert.type.replace('_', ' ')} {alert.subject}".strip()
+    over = kind == notices.RESOLVED
+    values = picked(alert, "type", "threshold_id", "threshold", "current_value", "last_value")
+    notices.enqueue(
+        notices.Notice(
+            kind=kind,
+            title=f"{alert.hostname}: {what}{' is over' if over else ''}",
+            body=body,
+            severity=alert.severity,
+            host_id=alert.host_id,
+            hostname=alert.hostname,
+            subject=alert.subject,
+            alert_id=alert.id,
+            at=alert.resolved_at if over and alert.resolved_at else now(),
+            data={**values, "resolved": over},
+        )
+    )
 
 
 def _named(alert: Alert) -> tuple[str, str, str, str, str]:

@@ -1,0 +1,280 @@
+"""The judge: it hears of every sample, heartbeat and link, and says on the board what is wrong and what is well.
+
+All of it is synchronous and in memory. Times are the loop's clock, which never jumps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from roci import Roci
+
+from ...agent import wire
+from ...agent.hub import Hub, Live
+from ...agent.sample import Sample
+from ...domain import alerts, applications, operations
+from ...domain.alerts import Fire, Threshold
+from ...domain.applications import Application
+from .board import Board
+from .containers import Verdict, Watched
+from .forecast import Growth
+from .mutes import ON_CONTAINERS, ON_HOSTS, Mute, Mutes
+from .rules import Key, Rule, value_of
+from .settings import MEANINGS, AlertSettings
+
+OF_CONTAINERS = ("container_stopped", "container_unhealthy", "container_restarting")
+Clock = Callable[[], float]
+
+
+class Judge:
+    """Reached as `roci.part(Judge)`. A Watcher of the hub, and a listener of the metrics."""
+
+    def __init__(self, roci: Roci, clock: Clock) -> None:
+        self._roci, self._clock = roci, clock
+        self._hub = roci.part(Hub)
+        self.settings = roci.section(AlertSettings)
+        self.board = Board(roci)
+        self._rules: dict[str, dict[str, Rule]] = {}  # the enabled thresholds of each host
+        self._gone: dict[str, float] = {}  # hosts that are not connected, and since when
+        self._met: set[str] = set()  # those that were, since the start
+        self._watched: dict[str, Watched] = {}
+        self._seen: dict[str, bytes | None] = {}  # the report of containers that was judged last
+        self._growth: dict[str, Growth] = {}
+        self._mutes = Mutes()
+        self._refreshing = asyncio.Lock()
+
+    async def load(self) -> None:
+        await self.board.load()
+        for row in await self._roci.read(alerts.thresholds):
+            self._take(row)
+        for operation in await self._roci.read(operations.unfinished):
+            await self.begun(operation.id)
+        for key in list(self.board.open):
+            if key.threshold_id is None and not self._is_on(key.type, key.host_id):
+                self.board.well(key)  # it was switched off meanwhile
+
+    def _hostname(self, host_id: str) -> str:
+        live = self._hub.roster.get(host_id)
+        return live.host.hostname if live else "a host that never came"
+
+    def _is_on(self, condition: str, host_id: str) -> bool:
+        return self.settings.is_on(condition, self._hostname(host_id))
+
+    # --- thresholds ---
+
+    async def refresh(self, host_id: str, threshold_id: str) -> None:
+        """A threshold was added, changed or removed. One at a time, so that the newest is what holds."""
+        async with self._refreshing:
+            row = await self._roci.read(Threshold.get_or_none, Threshold.id == threshold_id)
+            self._drop(host_id, threshold_id)
+            if row:
+                self._take(row)
+
+    def _take(self, row: Threshold) -> None:
+        if row.enabled:
+            self._rules.setdefault(row.host_id, {})[row.id] = Rule(row)
+
+    def _drop(self, host_id: str, threshold_id: str) -> None:
+        """It holds no more; what was open of it is resolved with it."""
+        rules = self._rules.get(host_id, {})
+        rule = rules.pop(threshold_id, None)
+        if not rules:
+            self._rules.pop(host_id, None)
+        if rule:
+            self.board.release(rule.key)
+
+    def heard(self, host_id: str, sample: Sample, before: Sample | None) -> None:
+        """A sample of a host was accepted."""
+        rules = self._rules.get(host_id)
+        if rules:
+            value = functools.cache(lambda metric: value_of(metric, sample, before))
+            self._judge(host_id, rules.values(), value)
+        self._forecast(host_id, sample)
+
+    def _judge(self, host_id: str, rules: Iterable[Rule], value_of: Callable[[str], float | None]) -> None:
+        at, is_open = self._clock(), self.board.open
+        for rule in rules:
+            value = value_of(rule.metric)
+            if value is None:
+                continue
+            if not rule.is_violated(value, rule.key in is_open):
+                rule.since = None
+                self.board.well(rule.key, value)
+                continue
+            rule.since = at if rule.since is None else rule.since
+            if rule.key in is_open or at - rule.since >= rule.for_seconds:
+                self.board.bad(self._violation(host_id, rule, value))
+
+    def _violation(self, host_id: str, rule: Rule, value: float) -> Fire:
+        return Fire(
+            host_id,
+            rule.metric,
+            rule.severity(value),
+            rule.message(self._hostname(host_id), value),
+            threshold_id=rule.id,
+            threshold=rule.limit,
+            value=value,
+            as_of=rule.as_of,
+        )
+
+    # --- built-in conditions ---
+
+    def _tell(self, condition: str, host_id: str, subject: str, bad: bool | None, message: str) -> None:
+        """What a condition found. None: it cannot be told, so all stays as it is."""
+        if bad is False:
+            self.board.well(Key(host_id, condition, subject))
+        elif bad and self._is_on(condition, host_id):
+            words = f"{message} on {self._hostname(host_id)}" if subject else f"{self._hostname(host_id)} {message}"
+            self.board.bad(Fire(host_id, condition, MEANINGS[condition][0], words, subject))
+
+    def update(self, host_id: str, image: str, bad: bool | None, used_by: Iterable[str] = ()) -> None:
+        """What a registry says of an image."""
+        users = f" ({', '.join(sorted(used_by))})"
+        self._tell("image_update", host_id, image, bad, f"the registry has a newer {image}{users}")
+
+    def _forecast(self, host_id: str, sample: Sample) -> None:
+        growth = self._growth.setdefault(host_id, Growth())
+        if not growth.take(sample.disk_usage, self._clock()):
+            return
+        within = self.settings.forecast_hours
+        for disk in sample.disk_usage:
+            is_open = Key(host_id, "disk_forecast", disk.path) in self.board.open
+            bad, hours = growth.is_filling(disk, within, is_open)
+            message = f"{disk.path} ({disk.percent:.0f} % full) has room for about {hours:.0f} hours at this rate"
+            self._tell("disk_forecast", host_id, disk.path, bad, message)
+        for key in self.board.keys(host_id, "disk_forecast"):
+            if key.subject not in {disk.path for disk in sample.disk_usage}:
+                self.board.well(key)
+
+    # --- links: a Watcher of the hub ---
+
+    def joined(self, live: Live) -> None:
+        host_id = live.host.id
+        self._gone.pop(host_id, None)
+        self._met.add(host_id)
+        self._tell("host_offline", host_id, "", False, "")
+        self._serve(host_id, 0.0)
+
+    def left(self, live: Live) -> None:
+        """It may be back in a moment: the sweep decides."""
+        if live.host.id not in self._hub.roster:
+            return
+        self._gone[live.host.id] = self._clock()
+        for rule in self._rules.get(live.host.id, {}).values():
+            if rule.metric != "service":
+                rule.since = None  # nobody knows how it was meanwhile
+
+    def beat(self, live: Live, beat: wire.Heartbeat) -> None:
+        host_id = live.host.id
+        if live.reported is None or self._seen.get(host_id) is live.reported:
+            return
+        self._seen[host_id] = live.reported
+        at = self._clock()
+        if (watched := self._watched.get(host_id)) is None:
+            watched = self._watched[host_id] = self._first_sight(live, at)
+        mutes = self._mutes.of(host_id, at)
+
+        def is_ours(container: wire.Container) -> bool:
+            return any(mute.covers(container) for mute in mutes)
+
+        found = live.containers or []
+        gone = watched.see(found, at, is_ours if mutes else _never)
+        quiet = {one.name for one in found if is_ours(one)} if mutes else set()
+        self._pronounce(host_id, watched.verdicts(at, self.settings), quiet)
+        for key in self.board.keys(host_id, *OF_CONTAINERS):
+            if key.subject in gone or key.subject not in watched.tracks:
+                self.board.well(key)
+
+    def _first_sight(self, live: Live, at: float) -> Watched:
+        """What the host ran when it was last heard of counts as seen, and a loop that was told of goes on."""
+        try:
+            watched = Watched(msgspec.convert(live.host.containers or [], list[wire.Container]))
+        except msgspec.ValidationError:
+            watched = Watched()
+        for key in self.board.keys(live.host.id, "container_restarting"):
+            if track := watched.tracks.get(key.subject):
+                track.restarts = deque([at] * self.settings.restarts, maxlen=100)
+        return watched
+
+    def _pronounce(self, host_id: str, verdicts: Iterable[Verdict], quiet: Iterable[str] = ()) -> None:
+        for type, name, bad, message in verdicts:
+            if not (bad and name in quiet):
+                self._tell(type, host_id, name, bad, message)
+
+    def sweep(self) -> None:
+        """What time alone makes true: hosts that stay away, containers that stay down or unhealthy."""
+        at = self._clock()
+        for host_id, live in self._hub.roster.items():
+            if live.host.status != "approved" or live.last_seen is None:
+                continue
+            if live.is_connected:
+                self._sweep_containers(host_id, live, at)
+            else:
+                self._sweep_absent(host_id, live, at)
+
+    def _sweep_containers(self, host_id: str, live: Live, at: float) -> None:
+        watched = self._watched.get(host_id)
+        if watched is None or not watched.is_waiting:
+            return
+        mutes = self._mutes.of(host_id, at)
+        quiet = (
+            {one.name for one in (live.containers or ()) if any(mute.covers(one) for mute in mutes)} if mutes else ()
+        )
+        self._pronounce(host_id, watched.verdicts(at, self.settings, waiting_only=True), quiet)
+
+    def _sweep_absent(self, host_id: str, live: Live, at: float) -> None:
+        absent = at - self._gone.setdefault(host_id, at)
+        is_late = absent >= self.settings.offline_after
+        if host_id in self._met or is_late:
+            self._serve(host_id, 1.0)
+        if is_late and not any(mute.is_whole_host for mute in self._mutes.of(host_id, at)):
+            seen = f", last heard of at {live.last_seen:%Y-%m-%d %H:%M:%S} UTC" if live.last_seen else ""
+            self._tell("host_offline", host_id, "", True, f"is not connected{seen}")
+
+    def _serve(self, host_id: str, value: float) -> None:
+        """`service` of a host: 1 while it is offline."""
+        rules = [rule for rule in self._rules.get(host_id, {}).values() if rule.metric == "service"]
+        self._judge(host_id, rules, lambda metric: value)
+
+    # --- what ROCI itself does ---
+
+    async def begun(self, operation_id: str) -> None:
+        """An operation began: what it does to containers alarms nobody."""
+        if mute := await self._roci.read(_mute, operation_id):
+            host_id, what = mute
+            self._mutes.begin(host_id, operation_id, what)
+
+    def ended(self, host_id: str, operation_id: str) -> None:
+        self._mutes.end(host_id, operation_id, self._clock() + self.settings.settle)
+
+    def forget(self, host_id: str) -> None:
+        """A host was removed."""
+        self.board.forget(host_id)
+        self._mutes.forget(host_id)
+        self._met.discard(host_id)
+        for kept in (self._rules, self._gone, self._watched, self._seen, self._growth):
+            kept.pop(host_id, None)
+
+
+def _never(container: wire.Container) -> bool:
+    return False
+
+
+def _mute(operation_id: str) -> tuple[str, Mute] | None:
+    """Whose alarms an operation keeps quiet; None: nobody's."""
+    operation = operations.get(operation_id)
+    if operation.kind in ON_HOSTS:
+        return operation.host_id, Mute()
+    if operation.kind not in ON_CONTAINERS:
+        return None
+    application = Application.get_or_none(Application.id == operation.application_id)
+    container = operation.args.get("container") if operation.kind == "container" else None
+    project = applications.spec(application).project if application else None
+    if application is None and operation.application_name:
+        project = operation.application_name.lower().replace(".", "_")
+    return (operation.host_id, Mute(project, container)) if project or container else None
