@@ -77,12 +77,12 @@ def get(id: str) -> Channel:
 
 
 def settings(ring: Keyring, id: str) -> dict[str, Any]:
-    """What its notifier is set up with, secrets included. Raises NotFound, Permission, Unavailable."""
+    """What its notifier is set up with, secrets included. Raises NotFound, Unavailable."""
     get(id)
     text = secrets.value(ring, f"channel/{id}", SEALED)
     if text is None:
         raise Unavailable("the settings of this channel are gone: set it up anew")
-    return dict(msgspec.json.decode(text))
+    return dict(msgspec.json.decode(text.encode()))
 
 
 def add(ring: Keyring, new: NewChannel, setup: Mapping[str, Any]) -> Channel:

@@ -88,21 +88,30 @@ class DeliveryGivenUp(Event):
 def enqueue(notice: Notice) -> list[Delivery]:
     """Have it sent on each channel that wants it; inside the write in which it happened.
 
-    Whoever was told, or is to be told, of an alert hears of its end too, however severe that is.
+    Whoever was told, or is to be told, of an alert hears of its end too, however severe that is; who was spared, not.
     """
     values = msgspec.to_builtins(dataclasses.replace(notice, id="", url=""))
     return [
         Delivery.create(channel=channel, notice=values, kind=notice.kind, alert_id=notice.alert_id)
         for channel in Channel.select().where(Channel.enabled).order_by(Channel.created_at, Channel.id)
-        if channels.wants(channel, notice.severity, notice.host_id) or _is_awaited(channel, notice)
+        if _is_for(channel, notice)
     ]
 
 
-def _is_awaited(channel: Channel, notice: Notice) -> bool:
-    if notice.kind != RESOLVED or notice.alert_id is None:
-        return False
-    told = (Delivery.channel == channel, Delivery.alert_id == notice.alert_id, Delivery.kind == FIRED)
-    return bool(Delivery.select().where(*told).exists())
+def _is_for(channel: Channel, notice: Notice) -> bool:
+    if notice.kind == RESOLVED and (begun := list(_beginnings(channel, notice.alert_id))):
+        return any(row.status != MUTED for row in begun)
+    return channels.wants(channel, notice.severity, notice.host_id)
+
+
+def _beginnings(channel: Channel, alert_id: str | None) -> Any:
+    """What a channel was to be told of an alert; more than once, where that became worse."""
+    return Delivery.select().where(
+        Delivery.channel == channel,
+        Delivery.alert_id == alert_id,
+        Delivery.kind == FIRED,
+        Delivery.alert_id.is_null(False),
+    )
 
 
 # --- sending -----------------------------------------------------------------
@@ -145,12 +154,13 @@ def claim(
 
 
 def _without_the_overtaken(pending: Sequence[Delivery], at: datetime.datetime) -> list[Delivery]:
-    """Drop beginnings whose end waits too; and that end, if quiet hours held both: then there is nothing to tell."""
+    """Drop beginnings whose end waits too; and that end, where quiet hours held them all: there is nothing to tell."""
     ends: dict[Any, Delivery] = {row.alert_id: row for row in pending if row.kind == RESOLVED and row.alert_id}
-    overtaken = [row for row in pending if row.kind == FIRED and row.alert_id in ends]
-    slept = [row for row in overtaken if row.held and not row.attempts]
-    _mute([row for row in overtaken if row not in slept], OVER, at)
-    _mute([each for row in slept for each in (row, ends[row.alert_id])], IN_QUIET, at)
+    for row in pending:
+        if row.kind != FIRED or row.alert_id not in ends:
+            continue
+        slept = row.held and not _beginnings(row.channel, row.alert_id).where(Delivery.attempts > 0).exists()
+        _mute([row, ends[row.alert_id]] if slept else [row], IN_QUIET if slept else OVER, at)
     return [row for row in pending if row.status == PENDING]
 
 

@@ -17,8 +17,8 @@ T = TypeVar("T")
 log = logging.getLogger("roci.notices")
 THREADS = threading.BoundedSemaphore(16)
 # These write the whole address of what they ask, and the addresses of channels are secrets.
-for chatty in ("httpx2", "httpcore2", "urllib3", "apprise"):
-    logging.getLogger(chatty).setLevel(logging.CRITICAL if chatty == "apprise" else logging.WARNING)
+for chatty in ("httpx2", "httpcore2", "urllib3"):
+    logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 class Notice(Protocol):

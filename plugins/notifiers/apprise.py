@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from typing import Any, ClassVar
 
@@ -30,9 +31,13 @@ class AppriseSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 @functools.cache
 def _asset() -> Any:
-    """Nothing is fetched from elsewhere, kept on the disk, or sent on to where an answer points."""
+    """Nothing is fetched from elsewhere, kept on the disk, logged, or sent on to where an answer points."""
     from apprise import AppriseAsset
 
+    chatty = logging.getLogger("apprise")  # it writes addresses; what it has to say is in its results too
+    chatty.setLevel(logging.WARNING)
+    chatty.propagate = False
+    chatty.addHandler(logging.NullHandler())
     return AppriseAsset(
         app_id="ROCI",
         app_desc="ROCI",
