@@ -404,7 +404,7 @@ async def test_what_is_switched_off_is_not_told_and_what_was_open_is_over(
         await before.part(Hub).load()
         before.part(Judge).sweep()
         assert await types(before) == [("host_offline", "")]
-    options["off"] = [off]
+    options["ignore"] = [off]
     after = Roci(settings)
     async with after.running():
         after.part(Judge).sweep()

@@ -373,17 +373,17 @@ def test_a_disk_that_hardly_moves_is_no_growth() -> None:
 
 
 def test_a_condition_is_switched_off_everywhere_or_on_a_host() -> None:
-    settings = AlertSettings(off=["image_update", "container_stopped@nas", "*@pi"])
+    settings = AlertSettings(ignore=["image_update", "container_stopped@nas", "*@pi"])
     assert not settings.is_on("image_update", "x")
     assert not settings.is_on("container_stopped", "nas") and settings.is_on("container_stopped", "x")
     assert not settings.is_on("host_offline", "pi") and settings.is_on("host_offline", "nas")
-    assert settings.hosts_off("container_stopped") == ["nas", "pi"]
+    assert settings.hosts_without("container_stopped") == ["nas", "pi"]
 
 
 @pytest.mark.parametrize("wrong", ["cpu", "*", "host_offline@", ""])
 def test_a_condition_that_there_is_not_refuses_to_start(wrong: str) -> None:
-    with pytest.raises(ValueError, match="off"):
-        AlertSettings(off=[wrong])
+    with pytest.raises(ValueError, match="ignore"):
+        AlertSettings(ignore=[wrong])
 
 
 @pytest.mark.parametrize("wrong", [{"settle": -1}, {"restarts": 0}, {"forecast_hours": 0}])

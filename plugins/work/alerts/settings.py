@@ -13,7 +13,7 @@ class AlertSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The conditions, all on by default. Times are in seconds where nothing else is said."""
 
     section: ClassVar[str] = "alerts"
-    off: list[str] = []  # "image_update" everywhere, "container_stopped@nas" on one host, "*@nas"
+    ignore: list[str] = []  # "image_update" everywhere, "container_stopped@nas" on one host, "*@nas"
     offline_after: float = 60
     unhealthy_after: float = 60
     stopped_after: float = 30
@@ -26,11 +26,11 @@ class AlertSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     keep_days: int = 90  # resolved alerts; 0: for ever
 
     def __post_init__(self) -> None:
-        for entry in self.off:
+        for entry in self.ignore:
             condition, at, host = entry.partition("@")
             if condition not in (*CONDITIONS, "*") or (at and not host) or entry == "*":
                 raise ValueError(
-                    f"off: {entry!r} must be one of {', '.join(CONDITIONS)}, or one with @HOSTNAME, or *@HOSTNAME"
+                    f"ignore: {entry!r} must be one of {', '.join(CONDITIONS)}, or one with @HOSTNAME, or *@HOSTNAME"
                 )
         for name in ("offline_after", "unhealthy_after", "stopped_after", "settle", "keep_days"):
             if getattr(self, name) < 0:
@@ -41,11 +41,11 @@ class AlertSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     def is_on(self, condition: str, hostname: str) -> bool:
         """Whether a host is judged by this condition."""
-        return not {condition, f"{condition}@{hostname}", f"*@{hostname}"} & set(self.off)
+        return not {condition, f"{condition}@{hostname}", f"*@{hostname}"} & set(self.ignore)
 
-    def hosts_off(self, condition: str) -> list[str]:
+    def hosts_without(self, condition: str) -> list[str]:
         """The names of the hosts that this condition leaves out."""
-        return sorted({host for entry in self.off if (host := _host_of(entry, condition))})
+        return sorted({host for entry in self.ignore if (host := _host_of(entry, condition))})
 
 
 def _host_of(entry: str, condition: str) -> str:
