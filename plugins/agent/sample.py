@@ -25,7 +25,7 @@ Busy = Annotated[float, msgspec.Meta(ge=0, le=100_000)]  # ours are at most 100;
 Positive = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 
 
-class Part(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
+class Part(msgspec.Struct, frozen=True, gc=False):
     """Something that a sample tells of. None: not known."""
 
 
@@ -70,7 +70,7 @@ class ContainerUse(Part, frozen=True, gc=False):
     memory_limit: Size | None = None
 
 
-class Sample(Part, frozen=True, gc=False):
+class Sample(Part, omit_defaults=True, frozen=True, gc=False):
     """One moment of a host. ISO 8601 with Z, as its own clock has it until the server takes it in."""
 
     timestamp: Text = ""

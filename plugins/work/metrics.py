@@ -170,7 +170,10 @@ class Metrics:
         """
         span = _span(start, end, limit, step)
         await self.flush()
-        points = await self._run(self._series.points, host_id, *span, _milliseconds(now()))
+        return await self._run(self._points, host_id, *span)
+
+    def _points(self, host_id: str, start: int, end: int, limit: int, step: int | None) -> list[Sample]:
+        points = self._series.points(host_id, start, end, limit, step, _milliseconds(now()))
         return [_stamped(point.sample, point.at) for point in points]
 
     async def container_history(
