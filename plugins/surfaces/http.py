@@ -59,7 +59,7 @@ class Documented:
     status: int = 200
     also: tuple[int, ...] = ()  # other statuses with the same body
     media: str = JSON
-    other_media: tuple[str, ...] = ()
+    other_media: tuple[str, ...] = ()  # in which it is text
     query: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)  # name: JSON type, or a schema
     uuids: tuple[str, ...] = ()  # further parameters of the path that are UUIDs
     errors: tuple[type[RociError], ...] = ()  # beyond those that its declaration tells of
@@ -335,6 +335,7 @@ def returns(
     status: int = 200,
     also: tuple[int, ...] = (),
     media: str = JSON,
+    other_media: tuple[str, ...] = (),
     paged: bool = False,
     query: Mapping[str, str | Mapping[str, Any]] | None = None,
     uuids: tuple[str, ...] = (),
@@ -343,8 +344,20 @@ def returns(
 
     def decorate(view: V) -> V:
         note = documented(view)
-        note.result, note.status, note.also, note.media = result, status, also, media
+        note.result, note.status, note.also = result, status, also
+        note.media, note.other_media = media, other_media
         note.query, note.uuids = {**(query or {}), **(PAGING if paged else {})}, uuids
+        return view
+
+    return decorate
+
+
+def takes(model: type[BaseModel], *media: str) -> Callable[[V], V]:
+    """Say what body a view reads by itself, and in which forms. Documents only."""
+
+    def decorate(view: V) -> V:
+        note = documented(view)
+        note.body, note.takes = model, media
         return view
 
     return decorate

@@ -19,7 +19,7 @@ from .description.operations import operation, tag, wanted
 from .description.schemas import Schemas
 from .description.shared import merge
 from .dialect import MEDIA
-from .http import documented, public, roci
+from .http import JSON, documented, public, roci
 
 routes = Blueprint("openapi", __name__)
 CREDENTIALS = {
@@ -125,7 +125,7 @@ def _tags(served: list[Served]) -> dict[str, list[str]]:
 
 def _media(names: Any) -> dict[str, str]:
     """What chooses a surface on a route that others serve too."""
-    return {name: media for media, name in MEDIA.items() if name in names}
+    return dict.fromkeys(names, JSON) | {name: media for media, name in MEDIA.items() if name in names}
 
 
 def _about(app: Quart, roci: Roci) -> str:

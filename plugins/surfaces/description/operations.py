@@ -79,13 +79,19 @@ def operation(surface: Surface, rule: Rule, method: str, view: Any, schemas: Sch
         described["x-permission"] = note.access
     if note.body is not None:
         content = {media: {"schema": schemas.of(note.body, "validation")} for media in note.takes}
-        described["requestBody"] = {"required": not note.body_optional, "content": content}
+        described["requestBody"] = {"required": _is_required(note), "content": content}
     return described
 
 
 def tag(surface: Surface, rule: Rule) -> str:
     """The surface and the noun; operations are listed by it."""
     return " ".join(dict.fromkeys([surface.name, rule.endpoint.split(".")[-2]]))
+
+
+def _is_required(note: Documented) -> bool:
+    """Where nothing at all is read as {}, its missing fields are missed."""
+    fields = note.body.model_fields.values() if note.body else ()
+    return not note.body_optional or any(field.is_required() for field in fields)
 
 
 def _security(note: Documented) -> list[dict[str, list[str]]] | None:
@@ -121,7 +127,8 @@ def _good(note: Documented, schemas: Schemas) -> dict[str, Any]:
         well = {"description": "Go on there.", "headers": {"Location": {"schema": {"type": "string"}}}}
     elif note.status != 204:
         schema = schemas.of(note.result) if note.result is not None else {}
-        well["content"] = {media: {"schema": schema} for media in (note.media, *note.other_media)}
+        as_text = {media: {"schema": {"type": "string"}} for media in note.other_media}
+        well["content"] = {note.media: {"schema": schema}, **as_text}
     return {str(status): well for status in (note.status, *note.also)}
 
 

@@ -31,7 +31,7 @@ def merge(served: Served, media: Mapping[str, str]) -> dict[str, Any]:
 
 def _description(served: Served, media: Mapping[str, str]) -> str:
     lines = [
-        f"- **{name}** (`Accept: {media.get(name, 'application/json')}`): {each['summary']} {each.get('description', '')}".rstrip()
+        f"- **{name}** (`Accept: {media[name]}`): {each['summary']} {each.get('description', '')}".rstrip()
         for name, each in served.items()
     ]
     return "\n".join(
@@ -82,8 +82,10 @@ def _any(schemas: list[dict[str, Any]]) -> dict[str, Any]:
     return different[0] if len(different) == 1 else {"anyOf": different}
 
 
-def _security(operations: Iterable[dict[str, Any]]) -> list[dict[str, list[str]]]:
-    """Whatever one of them takes; {} is nobody at all."""
+def _security(operations: list[dict[str, Any]]) -> list[dict[str, list[str]]]:
+    """Whatever one of them takes; {} is nobody at all. Where all are public, nothing."""
+    if all(each.get("security") == [] for each in operations):
+        return []
     usual: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
     asked = [each.get("security", usual) or [{}] for each in operations]
     found = [one for each in asked for one in each]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from roci import Roci, Surface, hookimpl
 
 from . import accounts, bindings, factory, roles, secrets, spaces, system
-from .errors import answer
+from .errors import ErrorBody, answer
 from .tolerant import Tolerant
 
 
@@ -17,7 +17,7 @@ def register_surfaces(roci: Roci) -> list[Surface]:
     raworc = Tolerant("raworc", __name__)
     for module in (system, accounts, roles, bindings, spaces, secrets):
         raworc.register_blueprint(module.routes)
-    return [Surface("raworc", "/api/v0", raworc, answer)]
+    return [Surface("raworc", "/api/v0", raworc, answer, error_body=ErrorBody)]
 
 
 @hookimpl

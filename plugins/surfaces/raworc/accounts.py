@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from roci import Invalid, NotFound, Sensitive, current_actor
+from roci import Invalid, NotFound, Sensitive, TooMany, current_actor
 
 from ...auth.passwords import SHORTEST, Passwords
 from ...domain import access, credentials, principals
 from ...domain.principals import NewPrincipal, Principal
-from ..http import accepts, client_address, needs, require, require_of_narrow, roci, signed_in
-from . import shapes
+from ..http import accepts, client_address, needs, raises, require, require_of_narrow, returns, roci, signed_in
+from . import results, shapes
 from .system import KINDS
 from .tolerant import Tolerant
 
@@ -37,6 +37,7 @@ def _meant(account: str) -> Principal | None:
 
 @routes.get("")
 @needs("principals.list")
+@returns(list[results.Account], query=shapes.PAGE)
 async def index() -> Any:
     """The newest first."""
     return [shapes.account(row) for row in shapes.page(await roci.read(_all))]
@@ -46,6 +47,7 @@ async def index() -> Any:
 @signed_in
 @accepts(shapes.NewAccount, optional=True)
 @needs("principals.create")
+@returns(results.Account)
 async def add(new: shapes.NewAccount) -> Any:
     """An account for a program. What is bound to its name already must be the caller's to give."""
     made = await roci.part(Passwords).make(new.password, shortest=1)
@@ -61,6 +63,7 @@ def _add(new: shapes.NewAccount, password_hash: Sensitive) -> Principal:
 
 @routes.get("/<account>")
 @signed_in
+@returns(results.Account)
 async def show(account: str) -> Any:
     """One's own, or, with the right, anybody's."""
     if not await _is_own(account):
@@ -77,6 +80,7 @@ async def _is_own(account: str) -> bool:
 @signed_in
 @accepts(shapes.AccountChanges, optional=True)
 @needs("principals.update")
+@returns(results.Account)
 async def change(body: shapes.AccountChanges, account: str) -> Any:
     """Its space, its description, and whether it may sign in."""
     return shapes.account(await roci.write(_change, account, body.changes()))
@@ -99,6 +103,7 @@ def _change(account: str, changes: dict[str, Any]) -> Principal:
 
 @routes.delete("/<account>")
 @needs("principals.delete")
+@returns(results.Done)
 async def remove(account: str) -> Any:
     """Its bindings and all it could sign in with go too."""
     await roci.write(lambda: principals.remove(_find(account).id))
@@ -108,6 +113,8 @@ async def remove(account: str) -> Any:
 @routes.put("/<account>/password")
 @signed_in
 @accepts(shapes.PasswordChange, optional=True)
+@returns(results.Done)
+@raises(TooMany)
 async def password(body: shapes.PasswordChange, account: str) -> Any:
     """One's own with the present one; another's with the right to. The sign-in that changes it stays, others end."""
     own = await _is_own(account)

@@ -7,8 +7,8 @@ from typing import Any
 from roci import NotFound
 
 from ...domain import access, roles, spaces
-from ..http import accepts, needs, require, roci, signed_in
-from . import shapes
+from ..http import accepts, needs, raises, require, returns, roci, signed_in
+from . import results, shapes
 from .tolerant import Tolerant
 
 routes = Tolerant("bindings", __name__, url_prefix="/role-bindings")
@@ -16,6 +16,7 @@ routes = Tolerant("bindings", __name__, url_prefix="/role-bindings")
 
 @routes.get("")
 @needs("bindings.list")
+@returns(list[results.Binding], query=shapes.PAGE)
 async def index() -> Any:
     """The newest first."""
     return [shapes.binding(row) for row in shapes.page(await roci.read(roles.bindings))]
@@ -24,6 +25,8 @@ async def index() -> Any:
 @routes.post("")
 @signed_in
 @accepts(shapes.NewBinding, optional=True)
+@returns(results.Binding)
+@raises(NotFound)
 async def add(new: shapes.NewBinding) -> Any:
     """Give a subject, which need not exist yet, a role: everywhere, or in one space."""
     await require("bindings.create", spaces.resource(new.space) if new.space else "")
@@ -32,6 +35,7 @@ async def add(new: shapes.NewBinding) -> Any:
 
 @routes.get("/<binding>")
 @needs("bindings.get")
+@returns(results.Binding)
 async def show(binding: str) -> Any:
     """Who has which role where."""
     return shapes.binding(await roci.read(roles.binding, binding))
@@ -39,6 +43,7 @@ async def show(binding: str) -> Any:
 
 @routes.delete("/<binding>")
 @signed_in
+@returns(results.Done)
 async def remove(binding: str) -> Any:
     """Take a role back."""
     await require("bindings.delete", await _resource(binding))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import TypedDict
+
 from roci import (
     Answer,
     Conflict,
@@ -17,6 +19,16 @@ from roci import (
     Unavailable,
     WrongMethod,
 )
+
+
+class Error(TypedDict):
+    message: str
+    code: str
+
+
+class ErrorBody(TypedDict):
+    error: Error
+
 
 # The first class that fits decides.
 READS: tuple[tuple[type[RociError], str, int], ...] = (

@@ -7,8 +7,8 @@ from typing import Any
 from ...domain import access, roles
 from ...domain.roles import NewRole, Role
 from ...domain.rules import Rule
-from ..http import accepts, needs, roci, signed_in
-from . import factory, grammar, shapes
+from ..http import accepts, needs, returns, roci, signed_in
+from . import factory, grammar, results, shapes
 from .tolerant import Tolerant
 
 routes = Tolerant("roles", __name__, url_prefix="/roles")
@@ -16,6 +16,7 @@ routes = Tolerant("roles", __name__, url_prefix="/roles")
 
 @routes.get("")
 @needs("roles.list")
+@returns(list[results.Role], query=shapes.PAGE)
 async def index() -> Any:
     """In the order in which they were made."""
     return [shapes.role(*each) for each in shapes.page(await roci.read(_all))]
@@ -34,6 +35,7 @@ def _with_rules(row: Role) -> tuple[Role, list[Rule]]:
 @signed_in
 @accepts(shapes.NewRole, optional=True)
 @needs("roles.create")
+@returns(results.Role)
 async def add(new: shapes.NewRole) -> Any:
     """A role of what the caller holds. One that this dialect came with may be written once, and keeps its bindings."""
     row = await roci.write(_add, new)
@@ -52,6 +54,7 @@ def _add(new: shapes.NewRole) -> Role:
 
 @routes.get("/<role>")
 @needs("roles.get")
+@returns(results.Role)
 async def show(role: str) -> Any:
     """As it was written."""
     return shapes.role(*await roci.read(lambda: _with_rules(roles.get(role))))
@@ -59,6 +62,7 @@ async def show(role: str) -> Any:
 
 @routes.delete("/<role>")
 @needs("roles.delete")
+@returns(results.Done)
 async def remove(role: str) -> Any:
     """Its bindings go too."""
     await roci.write(access.remove_role, role)

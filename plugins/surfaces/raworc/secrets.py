@@ -9,16 +9,18 @@ from roci import Conflict
 from ...domain import keyring, secrets, spaces
 from ...domain.keyring import Keyring
 from ...domain.secrets import Secret
-from ..http import accepts, needs, require, roci, signed_in
-from . import shapes
+from ..http import accepts, needs, require, returns, roci, signed_in
+from . import results, shapes
 from .tolerant import Tolerant
 
 routes = Tolerant("secrets", __name__, url_prefix="/spaces/<name>/secrets")
 HERE = "space/{name}"
+SHOW = {"show_values": "string"}
 
 
 @routes.get("")
 @needs("secrets.list", on=HERE)
+@returns(list[results.Secret], query={**shapes.PAGE, **SHOW})
 async def index(name: str) -> Any:
     """By key; with their values for those who may read them and say so."""
     if not await _shows_values(name):
@@ -52,6 +54,7 @@ def _reveal(ring: Keyring, rows: list[Secret]) -> list[str]:
 @signed_in
 @accepts(shapes.NewSecret, optional=True)
 @needs("secrets.create", on=HERE)
+@returns(results.Secret)
 async def add(new: shapes.NewSecret, name: str) -> Any:
     """Keep a secret; its value is not in the answer."""
     return shapes.secret(await roci.write(_add, keyring.of(roci), name, new))
@@ -66,6 +69,7 @@ def _add(ring: Keyring, name: str, new: shapes.NewSecret) -> Secret:
 
 @routes.get("/<key>")
 @needs("secrets.get", on=HERE)
+@returns(results.Secret, query=SHOW)
 async def show(name: str, key: str) -> Any:
     """One secret; with its value for those who may read it and say so."""
     if not await _shows_values(name):
@@ -79,6 +83,7 @@ async def show(name: str, key: str) -> Any:
 @signed_in
 @accepts(shapes.SecretChanges, optional=True)
 @needs("secrets.update", on=HERE)
+@returns(results.Secret)
 async def change(body: shapes.SecretChanges, name: str, key: str) -> Any:
     """Its value or its description."""
     return shapes.secret(await roci.write(_change, keyring.of(roci), name, key, body.changes()))
@@ -93,6 +98,7 @@ def _change(ring: Keyring, name: str, key: str, changes: dict[str, Any]) -> Secr
 
 @routes.delete("/<key>")
 @needs("secrets.delete", on=HERE)
+@returns(results.Done)
 async def remove(name: str, key: str) -> Any:
     """Forget a secret."""
     await roci.write(_remove, name, key)

@@ -21,6 +21,7 @@ from . import factory, grammar
 
 T = TypeVar("T")
 MOST = 1000  # rows of a page
+PAGE = {"limit": {"type": "integer", "minimum": 1}, "offset": {"type": "integer", "minimum": 0}}
 NAME = r"^[A-Za-z0-9_.-]{1,255}$"
 KEY = r"^[A-Za-z_][A-Za-z0-9_.-]{0,254}$"
 RESERVED = "RAWORC_"  # names that a handler's own environment has

@@ -9,8 +9,8 @@ from quart import request
 from roci import Invalid, Malformed
 
 from ...domain import spaces
-from ..http import accepts, needs, roci, signed_in
-from . import shapes
+from ..http import accepts, needs, returns, roci, signed_in
+from . import results, shapes
 from .tolerant import Tolerant
 
 routes = Tolerant("spaces", __name__, url_prefix="/spaces")
@@ -19,6 +19,7 @@ ACTIVE = {"true": True, "false": False, "all": None}
 
 @routes.get("")
 @needs("spaces.list")
+@returns(list[results.Space], query={**shapes.PAGE, "active": "string"})
 async def index() -> Any:
     """The newest first; those that are active, unless the query says otherwise."""
     wanted = request.args.get("active", "true").lower()
@@ -31,6 +32,7 @@ async def index() -> Any:
 @signed_in
 @accepts(shapes.NewSpace, optional=True)
 @needs("spaces.create")
+@returns(results.Space)
 async def add(new: shapes.NewSpace) -> Any:
     """Make a space."""
     return shapes.space(await roci.write(spaces.add, new.name, new.description, new.settings))
@@ -38,6 +40,7 @@ async def add(new: shapes.NewSpace) -> Any:
 
 @routes.get("/<name>")
 @needs("spaces.get", on="space/{name}")
+@returns(results.Space)
 async def show(name: str) -> Any:
     """One space."""
     return shapes.space(await roci.read(spaces.get, name))
@@ -47,6 +50,7 @@ async def show(name: str) -> Any:
 @signed_in
 @accepts(shapes.SpaceChanges, optional=True)
 @needs("spaces.update", on="space/{name}")
+@returns(results.Space)
 async def change(body: shapes.SpaceChanges, name: str) -> Any:
     """Its description, its settings as a whole, whether it is active. Its name stays."""
     changes = body.changes()
@@ -59,6 +63,7 @@ async def change(body: shapes.SpaceChanges, name: str) -> Any:
 
 @routes.delete("/<name>")
 @needs("spaces.delete", on="space/{name}")
+@returns(results.Done)
 async def remove(name: str) -> Any:
     """Its secrets and the bindings limited to it go too."""
     await roci.write(spaces.remove, name)

@@ -7,15 +7,15 @@ from typing import Any
 
 from quart import Response
 
-from roci import __version__, current_actor
+from roci import TooMany, Unauthenticated, __version__, current_actor
 
 from ...auth import logins
 from ...auth.jwt import Tokens
 from ...auth.sign_in import with_password
 from ...domain.model import wire_time
 from ...work.health import Health
-from ..http import accepts, client_address, public, roci, signed_in
-from . import shapes
+from ..http import accepts, client_address, public, raises, returns, roci, signed_in
+from . import results, shapes
 from .tolerant import Tolerant
 
 routes = Tolerant("system", __name__)
@@ -25,6 +25,7 @@ KINDS = ("person", "service")
 
 @routes.get("/health")
 @public
+@returns(results.Healthy, also=(503,), other_media=("text/plain",), query={"verbose": "string"})
 async def health() -> Any:
     """Whether the database answers; `verbose` tells of the rest."""
     problems = await roci.part(Health).problems()
@@ -37,6 +38,7 @@ async def health() -> Any:
 
 @routes.get("/version")
 @public
+@returns(results.Version)
 async def version() -> Any:
     """Which API this is, and whose."""
     return {"version": "0.1.1", "api": "v0", "server": f"roci/{__version__}"}
@@ -45,6 +47,8 @@ async def version() -> Any:
 @routes.post("/auth/login")
 @public
 @accepts(shapes.Login, optional=True)
+@returns(results.Token)
+@raises(Unauthenticated, TooMany)
 async def log_in(body: shapes.Login) -> Any:
     """A token that is good for a day."""
     address = client_address()
@@ -58,6 +62,7 @@ async def log_in(body: shapes.Login) -> Any:
 
 @routes.get("/auth/me")
 @signed_in
+@returns(results.Me)
 async def me() -> Any:
     """Who asks."""
     return {"user": current_actor.get().name, "namespace": None, "type": "ServiceAccount"}

@@ -14,7 +14,7 @@ from roci import Roci, Surface, hookimpl
 from ..dialect import dialect
 from . import audit, auth, oidc, platform_secrets, rights, roles, status, users
 from .auth import Registrations, RootcxSettings
-from .errors import answer
+from .errors import ErrorBody, answer
 
 MODULES = (auth, oidc, users, roles, rights, platform_secrets, audit, status)
 PREFIX, ALONE = "/api/v1", "/rootcx/api/v1"
@@ -39,7 +39,7 @@ def register_settings() -> type[RootcxSettings]:
 @hookimpl
 def register_surfaces(roci: Roci) -> list[Surface]:
     return [
-        Surface("rootcx", PREFIX, _blueprint(), answer, claims),
+        Surface("rootcx", PREFIX, _blueprint(), answer, claims, ErrorBody),
         Surface("rootcx_alone", ALONE, _blueprint(), answer),
         Surface("rootcx_probes", "", status.probes, answer),
     ]

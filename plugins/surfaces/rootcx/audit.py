@@ -11,7 +11,8 @@ from roci import Malformed
 
 from ...domain import events
 from ...domain.events import Recorded, Where
-from ..http import needs, roci
+from ..http import needs, returns, roci
+from . import results
 
 routes = Blueprint("audit", __name__, url_prefix="/audit")
 USUAL, MOST = 100, 1000  # rows
@@ -25,11 +26,13 @@ COLUMNS = {
     "actor_uid": "actor_id",
 }
 ALIASES = {"app_id": "table_schema", "entity": "table_name"}
+QUERY = dict.fromkeys((*COLUMNS, *ALIASES, "limit", "before", "order_by", "order"), "string")
 TESTS = ("eq", "neq", "contains", "gte", "lte")
 
 
 @routes.get("")
 @needs("audit.read")
+@returns(list[results.Change], query=QUERY)
 async def index() -> Any:
     """What changed, the last first. Parameters that are not known are ignored."""
     args = request.args

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from quart import Blueprint
 
-from roci import SYSTEM, Forbidden, Unauthenticated, current_actor
+from roci import SYSTEM, Forbidden, NotFound, TooMany, Unauthenticated, current_actor
 
 from ...auth import logins
 from ...auth.factors import SecondFactorRequired
@@ -21,8 +21,8 @@ from ...domain import credentials, principals, providers, registration
 from ...domain.credentials import Login
 from ...domain.principals import Principal
 from ...work.enrol import Pace
-from ..http import accepts, actor, client_address, is_near, public, roci, signed_in
-from . import shapes
+from ..http import accepts, actor, client_address, is_near, public, raises, returns, roci, signed_in
+from . import results, shapes
 
 log = logging.getLogger("roci.rootcx")
 routes = Blueprint("auth", __name__, url_prefix="/auth")
@@ -58,6 +58,8 @@ def both_tokens(person: Principal, login: Login) -> dict[str, Any]:
 @routes.post("/register")
 @public
 @accepts(shapes.Registration)
+@returns(results.Registered, status=201)
+@raises(Forbidden, TooMany)
 async def register(new: shapes.Registration) -> Any:
     """Make one's own account. The first person to come administers this ROCI; the others may do nothing yet."""
     if roci.section(RootcxSettings).registration == "closed":
@@ -78,6 +80,8 @@ async def register(new: shapes.Registration) -> Any:
 @routes.post("/login")
 @public
 @accepts(shapes.Login)
+@returns(results.SignedIn)
+@raises(Unauthenticated, TooMany)
 async def login(given: shapes.Login) -> Any:
     """Sign in by e-mail address and password; `otp` is the code of a second factor, where there is one."""
     address = client_address()
@@ -99,6 +103,8 @@ async def _proven(given: shapes.Login, address: str) -> Principal:
 @routes.post("/refresh")
 @public
 @accepts(shapes.Refresh)
+@returns(results.AccessToken)
+@raises(Unauthenticated)
 async def refresh(given: shapes.Refresh) -> Any:
     """A new access token. The refresh token stays the same."""
     found = await roci.part(Tokens).refreshable("rootcx", given.refresh_token)
@@ -108,6 +114,8 @@ async def refresh(given: shapes.Refresh) -> Any:
 @routes.post("/logout")
 @public
 @accepts(shapes.Refresh)
+@returns(results.Message)
+@raises(Unauthenticated)
 async def logout(given: shapes.Refresh) -> Any:
     """End a stay, by its refresh token. Twice is the same as once."""
     said = roci.part(Tokens).read("rootcx", given.refresh_token, "refresh")
@@ -119,6 +127,8 @@ async def logout(given: shapes.Refresh) -> Any:
 
 @routes.get("/me")
 @signed_in
+@returns(results.User)
+@raises(NotFound)
 async def me() -> Any:
     """Who I am."""
     return shapes.user(await roci.read(principals.get, (await actor()).id))
@@ -126,6 +136,7 @@ async def me() -> Any:
 
 @routes.get("/mode")
 @public
+@returns(results.Mode)
 async def mode() -> Any:
     """How one signs in here, and whether the first person is still to come."""
     return {

@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from quart import Blueprint, Response, jsonify, redirect, request
 
-from roci import Invalid, Unauthenticated, current_actor
+from roci import Forbidden, Invalid, NotFound, TooMany, Unauthenticated, Unavailable, current_actor
 
 from ...auth import oidc
 from ...auth.oidc import COOKIE, Arrival, Handover, Handovers
@@ -18,18 +18,20 @@ from ...domain import access, credentials, principals, providers
 from ...domain.credentials import Login
 from ...domain.principals import Principal
 from ...domain.providers import NewProvider
-from ..http import accepts, base_url, client_address, needs, public, roci
-from . import shapes
+from ..http import accepts, base_url, client_address, needs, public, raises, returns, roci
+from . import results, shapes
 from .auth import LOGIN_LASTS, access_token, both_tokens
 
 routes = Blueprint("oidc", __name__, url_prefix="/auth")
 EXCHANGED_LASTS = datetime.timedelta(minutes=15)  # as long as the one access token
 DELIVERIES = {"": "fragment", "fragment": "fragment", "nonce": "nonce", "query": "query"}
+CALLED_BACK = dict.fromkeys(("state", "code", "error", "iss"), "string")
 ARRIVED = "/login/arrived"  # the page that ends a sign-in by cookie
 
 
 @routes.get("/oidc/providers")
 @public
+@returns(list[results.Provider])
 async def list_() -> Any:
     """Those that people may sign in with."""
     return [shapes.provider(row) for row in await roci.read(providers.enabled)]
@@ -38,6 +40,7 @@ async def list_() -> Any:
 @routes.post("/oidc/providers")
 @needs("providers.update")
 @accepts(shapes.NewProvider)
+@returns(results.Message)
 async def put(given: shapes.NewProvider) -> Any:
     """Add a provider, or replace what is known of it. It is asked whether it is there."""
     wanted = NewProvider(given.id, **given.model_dump(exclude={"id", "client_secret"}))
@@ -47,6 +50,7 @@ async def put(given: shapes.NewProvider) -> Any:
 
 @routes.delete("/oidc/providers/<name>")
 @needs("providers.update")
+@returns(results.Message, query={"force": "boolean"})
 async def remove(name: str) -> Any:
     """Remove a provider; with `?force=true` also one that people sign in with."""
     force = request.args.get("force", "").lower() in ("true", "1")
@@ -56,6 +60,8 @@ async def remove(name: str) -> Any:
 
 @routes.get("/oidc/<provider_id>/authorize")
 @public
+@returns(None, status=307, query={"redirect_uri": "string", "token_delivery": "string"})
+@raises(Invalid, TooMany, Unavailable)
 async def authorize(provider_id: str) -> Any:
     """Begin a sign-in: to the provider, and with its answer to redirect_uri, or nowhere."""
     uri, asked = request.args.get("redirect_uri", ""), request.args.get("token_delivery", "")
@@ -71,6 +77,8 @@ async def authorize(provider_id: str) -> Any:
 
 @routes.get("/oidc/callback")
 @public
+@returns(results.Tokens, query=CALLED_BACK, also=(307,))
+@raises(Unauthenticated, Forbidden, Invalid, TooMany, Unavailable)
 async def callback() -> Any:
     """Where the provider sends the browser back to."""
     current_actor.set(dataclasses.replace(current_actor.get(), address=client_address()))
@@ -121,6 +129,8 @@ async def _login(person: Principal, via: str, lasts: datetime.timedelta) -> Logi
 @routes.post("/oidc/token-exchange")
 @public
 @accepts(shapes.IdToken)
+@returns(results.AccessToken)
+@raises(Unauthenticated, Forbidden, NotFound, TooMany)
 async def exchange_token(given: shapes.IdToken) -> Any:
     """An access token for somebody who has the provider's id_token already."""
     current_actor.set(dataclasses.replace(current_actor.get(), address=client_address()))
@@ -132,6 +142,8 @@ async def exchange_token(given: shapes.IdToken) -> Any:
 @routes.post("/nonce-exchange")
 @public
 @accepts(shapes.Nonce)
+@returns(results.Tokens)
+@raises(Unauthenticated, Forbidden, TooMany)
 async def exchange_nonce(given: shapes.Nonce) -> Any:
     """Tokens for the nonce that a sign-in ended with. It is good once, for half a minute."""
     found = roci.part(Handovers).take(given.nonce)

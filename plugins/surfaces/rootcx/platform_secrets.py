@@ -9,8 +9,8 @@ from quart import Blueprint
 from roci import Forbidden
 
 from ...domain import keyring, secrets
-from ..http import accepts, actor, needs, require, roci
-from . import shapes
+from ..http import accepts, actor, needs, require, returns, roci
+from . import results, shapes
 
 routes = Blueprint("platform_secrets", __name__, url_prefix="/platform/secrets")
 SCOPE = "platform"
@@ -25,6 +25,7 @@ async def _refuse_machines() -> None:
 
 @routes.get("")
 @needs("secrets.list", on=SCOPE)
+@returns(list[str])
 async def index() -> Any:
     """The names, sorted."""
     await _refuse_machines()
@@ -34,6 +35,7 @@ async def index() -> Any:
 @routes.post("")
 @needs("secrets.create", on=SCOPE)
 @accepts(shapes.NewSecret)
+@returns(results.SecretChanged)
 async def put(new: shapes.NewSecret) -> Any:
     """Set a secret, whether or not there was one."""
     await _refuse_machines()
@@ -45,6 +47,7 @@ async def put(new: shapes.NewSecret) -> Any:
 
 @routes.delete("/<key>")
 @needs("secrets.delete", on=SCOPE)
+@returns(results.SecretChanged)
 async def remove(key: str) -> Any:
     """Delete a secret."""
     await _refuse_machines()

@@ -11,8 +11,8 @@ from roci import Actor
 from ...domain import principals, roles
 from ...domain.principals import Principal
 from ...domain.rules import ANY, Rule
-from ..http import actor, require, roci, signed_in
-from . import shapes
+from ..http import actor, require, returns, roci, signed_in
+from . import results, shapes
 from .permissions import available, key_of, keys_of, narrowed
 from .users import person
 
@@ -21,6 +21,7 @@ routes = Blueprint("permissions", __name__, url_prefix="/permissions")
 
 @routes.get("")
 @signed_in
+@returns(results.Effective)
 async def own() -> Any:
     """What I may do, with the credential I used."""
     return await roci.read(_of_actor, await actor())
@@ -28,6 +29,7 @@ async def own() -> Any:
 
 @routes.get("/available")
 @signed_in
+@returns(list[results.PermissionKey])
 async def known() -> Any:
     """Every permission key there is."""
     return available(roci.permissions.values())
@@ -35,6 +37,7 @@ async def known() -> Any:
 
 @routes.get("/<id>")
 @signed_in
+@returns(results.Effective)
 async def show(id: str) -> Any:
     """What somebody may do. Everybody may ask about themselves."""
     if id != (await actor()).id:

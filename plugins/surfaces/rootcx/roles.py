@@ -10,8 +10,8 @@ from roci import Invalid, NotFound
 
 from ...domain import access, principals, roles
 from ...domain.roles import Binding
-from ..http import accepts, needs, require_of_narrow, roci, signed_in
-from . import shapes
+from ..http import accepts, needs, raises, require_of_narrow, returns, roci, signed_in
+from . import results, shapes
 from .permissions import rules_of_all
 from .users import person
 
@@ -20,6 +20,7 @@ routes = Blueprint("roles", __name__, url_prefix="/roles")
 
 @routes.get("")
 @signed_in
+@returns(list[results.Role])
 async def index() -> Any:
     """All roles, by name."""
     await require_of_narrow("roles.list")
@@ -29,6 +30,7 @@ async def index() -> Any:
 @routes.post("")
 @needs("roles.create")
 @accepts(shapes.NewRole)
+@returns(results.Message)
 async def add(new: shapes.NewRole) -> Any:
     """Make a role, of what one holds oneself."""
     rules, text = rules_of_all(new.permissions), {"permissions": new.permissions}
@@ -40,6 +42,7 @@ async def add(new: shapes.NewRole) -> Any:
 @routes.patch("/<name>")
 @needs("roles.update")
 @accepts(shapes.RoleChanges)
+@returns(results.Message)
 async def change(body: shapes.RoleChanges, name: str) -> Any:
     """Change a role; lists are replaced whole."""
     changes: dict[str, Any] = body.model_dump(exclude_unset=True)
@@ -54,6 +57,7 @@ async def change(body: shapes.RoleChanges, name: str) -> Any:
 
 @routes.delete("/<name>")
 @needs("roles.delete")
+@returns(results.Message)
 async def remove(name: str) -> Any:
     """Remove a role. Nobody has it any more."""
     await roci.write(access.remove_role, name)
@@ -62,6 +66,7 @@ async def remove(name: str) -> Any:
 
 @routes.get("/assignments")
 @needs("bindings.list")
+@returns(list[results.Assigned])
 async def assignments() -> Any:
     """Which people have which roles everywhere, the newest first."""
     return [shapes.assignment(binding, user_id) for binding, user_id in await roci.read(_assignments)]
@@ -70,6 +75,8 @@ async def assignments() -> Any:
 @routes.post("/assign")
 @needs("bindings.create")
 @accepts(shapes.Assignment)
+@returns(results.Message)
+@raises(NotFound)
 async def assign(body: shapes.Assignment) -> Any:
     """Give somebody a role. Twice is the same as once."""
     await roci.write(_assign, body.user_id, body.role)
@@ -79,6 +86,8 @@ async def assign(body: shapes.Assignment) -> Any:
 @routes.post("/revoke")
 @needs("bindings.delete")
 @accepts(shapes.Assignment)
+@returns(results.Message)
+@raises(NotFound)
 async def revoke(body: shapes.Assignment) -> Any:
     """Take a role back. The last administrator stays one."""
     await roci.write(_revoke, body.user_id, body.role)

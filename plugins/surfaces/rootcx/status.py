@@ -12,7 +12,8 @@ from roci import Unauthenticated, __version__
 
 from ...work import usage
 from ...work.health import Health
-from ..http import actor, public, roci, signed_in
+from ..http import actor, public, returns, roci, signed_in
+from . import results
 
 routes = Blueprint("status", __name__)
 probes = Blueprint("probes", __name__)
@@ -20,6 +21,7 @@ probes = Blueprint("probes", __name__)
 
 @routes.get("/status")
 @signed_in
+@returns(results.Status)
 async def status() -> Any:
     """What runs. The database has no port, and there is no forge."""
     return {
@@ -32,6 +34,7 @@ async def status() -> Any:
 @probes.get("/health")
 @probes.get("/rootcx/health")
 @public
+@returns(results.Alive, query={"full": "string"})
 async def health() -> Any:
     """That this process answers; with `full=true`, to whoever is signed in, what it uses too."""
     if request.args.get("full", "").lower() not in ("true", "1") or not await _is_known():

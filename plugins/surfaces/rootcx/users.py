@@ -10,8 +10,8 @@ from roci import NotFound
 
 from ...domain import principals
 from ...domain.principals import Principal
-from ..http import needs, require_of_narrow, roci, signed_in
-from . import shapes
+from ..http import needs, require_of_narrow, returns, roci, signed_in
+from . import results, shapes
 
 routes = Blueprint("users", __name__, url_prefix="/users")
 
@@ -35,6 +35,7 @@ def _remove(id: str) -> None:
 
 @routes.get("")
 @signed_in
+@returns(list[results.User])
 async def index() -> Any:
     """Everybody, by e-mail address."""
     await require_of_narrow("principals.list")
@@ -43,6 +44,7 @@ async def index() -> Any:
 
 @routes.delete("/<id>")
 @needs("principals.delete")
+@returns(results.Message)
 async def remove(id: str) -> Any:
     """Remove somebody, with all that proves who they are. The last administrator stays."""
     await roci.write(_remove, id)
