@@ -95,6 +95,8 @@ class Masker:
 
     def feed(self, text: str) -> str:
         """What may be shown by now. Holds back an end that could become a value."""
+        if not self._every:
+            return text
         text = self._held + text
         return self._give(text, self._unfinished(text))
 

@@ -16,6 +16,7 @@ from ..engine import CHANGE, Engine, Refused, engine
 from .unused import Inventory, Thing, deployed, inventory, measured, unused
 
 ADDING_UP = 60.0  # seconds that an engine has to say how big things are
+NAMED = 100  # of what went; a result has room for so much
 KINDS = ("containers", "networks", "volumes", "images", "build_cache")  # what comes first frees what follows
 
 
@@ -28,7 +29,7 @@ async def preview(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, No
 
 
 async def prune(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
-    """One JSON object: for each kind how many went, the bytes that they took, their names, and what stayed and why."""
+    """One JSON object: for each kind how many went, the bytes that they took, the first names, and what stayed."""
     docker = engine(site.docker_host)
     chosen, _ = await _choose(site, args)
     yield json.dumps({kind: await _remove(docker, things) for kind, things in chosen.items()})
@@ -65,8 +66,8 @@ async def _remove(docker: Engine, things: list[Thing]) -> dict[str, Any]:
             if not error.is_missing:  # somebody else was faster
                 kept.append({"name": thing.name, "why": error.message})
     told: dict[str, Any] = {"count": len(removed), "bytes": sum(thing.size or 0 for thing in removed)}
-    told["removed"] = [thing.name for thing in removed]
-    return {**told, "kept": kept} if kept else told
+    told["removed"] = [thing.name for thing in removed[:NAMED]]
+    return {**told, "kept": kept[:NAMED]} if kept else told
 
 
 @hookimpl
