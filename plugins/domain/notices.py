@@ -126,9 +126,16 @@ def waiting() -> dict[str, datetime.datetime]:
     return found
 
 
-def claim(
-    channel_id: str, at: datetime.datetime, room: int, is_open: Callable[[str], bool]
-) -> tuple[Notice, list[Delivery]] | None:
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """What is to be sent on a channel now, and the deliveries that end with it."""
+
+    channel: Channel
+    notice: Notice
+    ids: tuple[str, ...]
+
+
+def claim(channel_id: str, at: datetime.datetime, room: int, is_open: Callable[[str], bool]) -> Claim | None:
     """What to send on a channel now, while nothing is under way there; None: nothing is due.
 
     `room` is how many notices it may still get in this minute, 1 at least: the last one is for all that are due.
@@ -150,7 +157,7 @@ def claim(
     for row in taken:
         row.attempts += 1
         row.save()
-    return (_notice(taken), taken) if taken else None
+    return Claim(channel, _notice(taken), tuple(row.id for row in taken)) if taken else None
 
 
 def _without_the_overtaken(pending: Sequence[Delivery], at: datetime.datetime) -> list[Delivery]:

@@ -12,7 +12,7 @@ import dataclasses
 import datetime
 import logging
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -178,21 +178,19 @@ class Courier:
 
     async def _send_next(self, channel: str) -> bool:
         room = self._settings.per_minute - len(self._sent[channel])
-        claimed = await self.roci.write(notices.claim, channel, self.clock(), room, _is_open)
-        if claimed is None:
+        claim = await self.roci.write(notices.claim, channel, self.clock(), room, _is_open)
+        if claim is None:
             return False
-        notice, rows = claimed
         self._sent[channel].append(asyncio.get_running_loop().time())
-        why = await self._attempt(rows[0].channel, notice)
-        ids = [row.id for row in rows]
+        why = await self._attempt(claim.channel, claim.notice)
         if why is None:
-            await self.roci.write(notices.succeed, ids, self.clock())
-            return True
-        log.warning("the channel %s was not reached: %s", rows[0].channel.name, why.message)
-        await self._retry_later(ids, why)
+            await self.roci.write(notices.succeed, claim.ids, self.clock())
+        else:
+            log.warning("the channel %s was not reached: %s", claim.channel.name, why.message)
+            await self._retry_later(claim.ids, why)
         return True
 
-    async def _retry_later(self, ids: list[str], why: RociError) -> None:
+    async def _retry_later(self, ids: Sequence[str], why: RociError) -> None:
         asked = min(float(why.details.get("retry_after", 0)), self._settings.retry_most)
 
         def wait(attempts: int) -> float:

@@ -55,7 +55,7 @@ def later(**fields: float) -> datetime.datetime:
 
 def claim(channel: Channel, at: datetime.datetime = NOW, room: int = 20, open_: bool = True) -> Notice | None:
     claimed = notices.claim(channel.id, at, room, lambda alert: open_)
-    return claimed[0] if claimed else None
+    return claimed.notice if claimed else None
 
 
 def sent(channel: Channel, at: datetime.datetime = NOW, **options: Any) -> str | None:
@@ -63,15 +63,15 @@ def sent(channel: Channel, at: datetime.datetime = NOW, **options: Any) -> str |
     claimed = notices.claim(channel.id, at, options.pop("room", 20), lambda alert: options.get("open_", True))
     if claimed is None:
         return None
-    notices.succeed([row.id for row in claimed[1]], at)
-    return claimed[0].title
+    notices.succeed(claimed.ids, at)
+    return claimed.notice.title
 
 
 def failed(channel: Channel, at: datetime.datetime = NOW, wait: float = 60, patience: float = DAY) -> list[Delivery]:
     claimed = notices.claim(channel.id, at, 20, lambda alert: True)
     assert claimed
-    notices.fail([row.id for row in claimed[1]], "no route", at, lambda attempts: wait * attempts, patience)
-    return [notices.Delivery.get_by_id(row.id) for row in claimed[1]]
+    notices.fail(claimed.ids, "no route", at, lambda attempts: wait * attempts, patience)
+    return [notices.Delivery.get_by_id(id) for id in claimed.ids]
 
 
 def statuses(channel: Channel) -> list[str]:
@@ -187,7 +187,7 @@ def test_what_ends_after_it_was_muted_stays_muted(ring: Keyring, channel: Channe
     claimed = notices.claim(channel.id, NOW, 20, lambda alert: True)
     channels.change(ring, channel.id, enabled=False)
     assert claim(channel) is None and claimed
-    notices.succeed([row.id for row in claimed[1]], NOW)
+    notices.succeed(claimed.ids, NOW)
     assert statuses(channel) == ["muted"]
 
 
@@ -266,7 +266,7 @@ def test_the_last_notice_of_a_minute_sums_up_the_rest(channel: Channel) -> None:
     assert sent(channel, room=2) == "a0 fired"
     claimed = notices.claim(channel.id, NOW, 1, lambda alert: True)
     assert claimed
-    notice, rows = claimed
+    notice, rows = claimed.notice, claimed.ids
     assert (notice.kind, notice.title, notice.severity, notice.data, len(rows)) == (
         "summary",
         "29 more alerts",
@@ -290,7 +290,7 @@ def test_what_comes_after_a_summary_that_failed_goes_on_its_own(channel: Channel
         notices.enqueue(fired(alert))
     claimed = notices.claim(channel.id, NOW, 1, lambda alert: True)
     assert claimed
-    notices.fail([row.id for row in claimed[1]], "no", NOW, lambda attempts: 60, DAY)
+    notices.fail(claimed.ids, "no", NOW, lambda attempts: 60, DAY)
     notices.enqueue(fired("a3"))
     assert [sent(channel), sent(channel, later(seconds=60))] == ["a3 fired", "2 more alerts"]
     assert statuses(channel) == ["delivered"] * 3
