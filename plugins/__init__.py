@@ -55,6 +55,7 @@ ESSENTIAL: tuple[str, ...] = (
 
 # Can be left out by name: `disable: [backends.docker]`.
 DEFAULT: tuple[str, ...] = (
+    "work.updates",
     "secretstores.folder",
     "notifiers.webhook",
     "notifiers.email",
@@ -76,6 +77,7 @@ DEFAULT: tuple[str, ...] = (
     "agent.commands.logs",
     "agent.commands.registries",
     "agent.commands.images",
+    "agent.commands.updates",
     "agent.commands.power",
     "agent.commands.prune",
     "auth.automation",
@@ -123,6 +125,7 @@ AGENT: tuple[str, ...] = (
     "agent.commands.logs",
     "agent.commands.registries",
     "agent.commands.images",
+    "agent.commands.updates",
     "agent.commands.power",
     "agent.commands.prune",
 )

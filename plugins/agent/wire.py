@@ -176,7 +176,7 @@ class Hand(Message, kw_only=True):
         return 120
 
 
-class Exec(Hand, tag="exec", kw_only=True):
+class Exec(Hand, tag="exec", kw_only=True, omit_defaults=False):
     """`sh -c` with exactly this environment beside PATH and HOME."""
 
     command: str
@@ -200,7 +200,7 @@ class ContainerAction(Hand, tag="container", kw_only=True):
         return (10 if self.timeout_seconds is None else self.timeout_seconds) + 60
 
 
-class Logs(Hand, tag="logs", kw_only=True):
+class Logs(Hand, tag="logs", kw_only=True, omit_defaults=False):
     """Both streams, the oldest line first, newline-joined. `follow` goes on until it is cancelled."""
 
     reads: ClassVar[bool] = True
@@ -261,7 +261,18 @@ class PrunePreview(Hand, tag="prune_preview", kw_only=True):
     unused_images: bool = False
 
 
-HANDS = (Exec, ContainerAction, Logs, RegistryLogin, RegistryLogout, Reboot, Pull, Prune, PrunePreview)
+class ImageCheck(Hand, tag="image_check", kw_only=True):
+    """Which image a registry has under these names: {image: {"local": [digest], "remote": digest} | {"error"}}."""
+
+    reads: ClassVar[bool] = True
+    images: list[str]
+
+    @property
+    def limit(self) -> float | None:
+        return 30 + 20 * len(self.images)  # the engine asks one after the other, and a registry may be slow
+
+
+HANDS = (Exec, ContainerAction, Logs, RegistryLogin, RegistryLogout, Reboot, Pull, Prune, PrunePreview, ImageCheck)
 
 
 def kind_of(message: Message | type[Message]) -> str:
@@ -282,7 +293,9 @@ def secrets_of(message: Message) -> list[str]:
 
 
 FromAgent = Register | Heartbeat | Result | Output | Ack | Ping | Pong | Error
-Hands = Exec | ContainerAction | Logs | RegistryLogin | RegistryLogout | Reboot | Pull | Prune | PrunePreview
+Hands = (
+    Exec | ContainerAction | Logs | RegistryLogin | RegistryLogout | Reboot | Pull | Prune | PrunePreview | ImageCheck
+)
 FromServer = RegistrationResponse | Deploy | Stop | Start | Delete | Hands | Cancel | Ack | Ping | Pong | Error
 _from_agent = msgspec.json.Decoder(FromAgent)
 _from_server = msgspec.json.Decoder(FromServer)

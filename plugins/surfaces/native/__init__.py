@@ -12,6 +12,7 @@ from ..dialect import dialect
 from . import (
     access,
     agents,
+    alerting,
     applications,
     audit,
     automation,
@@ -67,6 +68,7 @@ MODULES = (
     registry_credentials,
     secrets,
     providers,
+    alerting,
     channels,
     quiet_hours,
 )
