@@ -147,12 +147,16 @@ def _scope(id: str) -> str:
     return f"registry/{id}"
 
 
+def _check_type(kind: str) -> None:
+    if kind not in TYPES:
+        raise Invalid(f"registry_type: one of {', '.join(TYPES)}")
+
+
 def _check(values: Mapping[str, Any], but: str = "") -> None:
     if not values["name"].strip() or len(values["name"]) > LONGEST_NAME:
         raise Invalid(f"name: 1 to {LONGEST_NAME} characters")
     check_lines(name=values["name"], description=values["description"])
-    if values["registry_type"] not in TYPES:
-        raise Invalid(f"registry_type: one of {', '.join(TYPES)}")
+    _check_type(values["registry_type"])
     check_url(values["registry_url"])
     same = RegistryCredential.get_or_none(RegistryCredential.name == values["name"])
     if same is not None and same.id != but:
@@ -162,6 +166,7 @@ def _check(values: Mapping[str, Any], but: str = "") -> None:
 def add(ring: Keyring, new: NewCredential) -> RegistryCredential:
     values = {name: getattr(new, name) for name in FIELDS}
     values["registry_url"] = new.registry_url or DEFAULT_URLS.get(new.registry_type)
+    _check_type(new.registry_type)
     if values["registry_url"] is None:
         raise Invalid(f"registry_url: is required for {new.registry_type}")
     _check(values)

@@ -15,6 +15,7 @@ from quart.typing import TestClientProtocol as Client
 
 from roci import Roci
 from roci_plugins.agent import wire
+from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
 from roci_plugins.domain import applications, policies
 
@@ -218,7 +219,5 @@ def detail(answer: tuple[int, Any]) -> int:
 
 async def gone(host: ShellAgent, roci: Roci) -> None:
     """The host hangs up, and the server has noticed."""
-    from roci_plugins.agent.hub import Hub
-
     await host.agent.hang_up()
     await until(lambda: not roci.part(Hub).roster[host.id].is_connected)
