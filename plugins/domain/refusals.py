@@ -81,6 +81,8 @@ class Refusals:
         """Count an attempt, or as many as it stands for, to be written with the next ones."""
         address, who = attempt.actor.address, attempt.actor.name if attempt.is_known else attempt.event.tried[:100]
         key: Key = (address, attempt.code, who)
+        if attempt.event.status == 429 and attempt.actor.credential:  # its own limit, wherever it was used
+            key = ("", attempt.code, attempt.actor.credential)
         if key not in self._kept and len(self._kept) >= MOST:
             attempt = _of_many(attempt, address)
             key = (address, "", "")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from roci_plugins.agent.address import effective_ip, normalise
+from roci_plugins.agent.address import client_ip, effective_ip, normalise
 
 PROXY = ["10.0.0.2", "192.168.0.0/24", "fd00::/64", "127.0.0.1"]
 CASES = [
@@ -70,3 +70,27 @@ def test_the_effective_address_is_one_nobody_can_choose(
 )
 def test_an_address_has_one_spelling(text: str | None, expected: str | None) -> None:
     assert normalise(text) == expected
+
+
+@pytest.mark.parametrize(
+    "peer, forwarded_for, expected",
+    [
+        ("203.0.113.5", None, "203.0.113.5"),
+        ("203.0.113.5", "198.51.100.1", "203.0.113.5"),
+        ("10.0.0.2", None, "10.0.0.2"),
+        ("10.0.0.2", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.2", "1.2.3.4, 198.51.100.1", "198.51.100.1"),
+        ("10.0.0.2", "1.2.3.4, 198.51.100.1, 192.168.0.9", "198.51.100.1"),
+        ("10.0.0.2", "nonsense, 192.168.0.9", "192.168.0.9"),
+        ("10.0.0.2", "nonsense", "10.0.0.2"),
+        ("10.0.0.2", "", "10.0.0.2"),
+        ("10.0.0.2", "192.168.0.8, 192.168.0.9", "192.168.0.8"),
+        ("::ffff:10.0.0.2", "::ffff:198.51.100.1", "198.51.100.1"),
+        ("127.0.0.1", "[2001:DB8::7]:4711", "2001:db8::7"),
+        ("", "198.51.100.1", None),
+    ],
+)
+def test_lists_of_allowed_addresses_are_held_against_the_nearest_stranger(
+    peer: str, forwarded_for: str | None, expected: str | None
+) -> None:
+    assert client_ip(peer, forwarded_for, PROXY) == expected

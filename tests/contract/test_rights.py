@@ -34,6 +34,7 @@ BODIES = {
 # Where exactly the declared right is still not enough, by endpoint and method, with the reason.
 NOT_ENOUGH = {
     ("native.secrets.put", "PUT"): "what is not there yet takes secrets.create",
+    ("native.automation.add", "POST"): "a key that nothing limits takes all that it allows",
     **{
         (f"{surface}.oidc.{view}", method): "whoever says who signs in could sign in as anybody: it takes everything"
         for surface in ("rootcx", "rootcx_alone")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from roci import Actor
 from roci_plugins.domain.refusals import APART, AT_ONCE, MOST, Attempt, AttemptRefused, Refusals, nobody
 
@@ -65,3 +67,11 @@ def test_who_is_known_is_written_at_once_until_it_is_too_much():
     assert urgent == [True] * AT_ONCE + [False]
     assert refusals.is_urgent(mine, APART), "a minute later it is news again"
     assert not refusals.is_urgent(attempt(), 0) and not refusals.is_urgent(attempt(actor=ANN, status=429), 0)
+
+
+def test_a_key_that_asks_too_often_is_one_row_wherever_it_was_used():
+    refusals = Refusals()
+    for number in range(3):
+        key = dataclasses.replace(ANN, credential="k1", address=f"10.0.0.{number}")
+        refusals.note(attempt(f"10.0.0.{number}", actor=key, status=429), 0)
+    assert [each.event.count for each in refusals.take(0)] == [3]
