@@ -23,7 +23,10 @@ def register_commands(cli: click.Group) -> None:
 @click.option("--docker-host", help="The engine's address (default: $DOCKER_HOST, else the local socket).")
 @click.option("--state-dir", help="Where the agent remembers who it is.")
 @click.option("--totp", help="A one-time code, for servers that admit by one.")
-@click.option("--allow", help="Capabilities to add (exec,reboot) or, with a minus, to refuse (-delete).")
+@click.option(
+    "--allow",
+    help="What the server may ask for beyond the usual: exec (any command), reboot. With a minus, what not: -prune.",
+)
 @config_option
 def agent(settings: Settings, allow: str | None, **given: Any) -> None:
     """Serve this machine to a ROCI server.

@@ -6,8 +6,8 @@
 #
 #     --name NAME         what this host is called (default: its hostname)
 #     --totp CODE         a one-time code, where the server admits hosts by one
-#     --allow LIST        what the server may do beyond running applications, such as exec,terminal,reboot;
-#                         with a minus, what it may not: -delete
+#     --allow LIST        what the server may do only when it is named here: exec (run any command on this machine),
+#                         reboot, terminal; with a minus, what it may not: -prune
 #     --volume-base DIR   where applications keep their files (default: /data)
 #
 # Run it again to upgrade, or to change an option; options that are not given stay as they were.
