@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from roci import Unavailable
-from roci_plugins.agent.engine import THREADS, Engine, Refused, described
+from roci_plugins.agent.engine import AHEAD, STREAMS, THREADS, Engine, Refused, described
+from roci_plugins.agent.scripted import until
 
 Answer = tuple[int, Any]
 
@@ -208,3 +209,59 @@ async def test_a_cancelled_change_is_not_cut_in_two(fake: FakeEngine) -> None:
 async def test_a_socket_that_may_not_be_used_is_told(fake: FakeEngine) -> None:
     fake.path.chmod(0)
     assert "usermod -aG docker" in (await Engine(fake.address).ping() or "")
+
+
+async def test_a_stream_is_read_no_faster_than_it_is_taken(fake: FakeEngine) -> None:
+    given = 0
+
+    def flood(api: Any) -> Any:
+        nonlocal given
+        while given < 5 * AHEAD - 1:
+            given += 1
+            yield given
+
+    stream = Engine(fake.address).stream(flood)
+    assert await anext(stream) == 1
+    await until(lambda: given > AHEAD)
+    assert given <= AHEAD + 3
+    assert [piece async for piece in stream] == list(range(2, 5 * AHEAD))
+
+
+async def test_a_silent_stream_is_cut_from_outside(fake: FakeEngine) -> None:
+    class Silent:
+        def __init__(self) -> None:
+            self.cut, self.ended = threading.Event(), threading.Event()
+
+        def __iter__(self) -> Any:
+            yield "first"
+            self.cut.wait(10)
+            self.ended.set()
+
+        def cancel(self) -> None:
+            self.cut.set()
+
+    engine = Engine(fake.address)
+    for _ in range(STREAMS + 1):  # more than there is room for, if they went on
+        silent = Silent()
+        stream = engine.stream(lambda api, silent=silent: silent)
+        assert await anext(stream) == "first"
+        await stream.aclose()
+        assert await asyncio.to_thread(silent.ended.wait, 10)
+
+
+async def test_streams_leave_room_for_questions_and_there_are_not_too_many(fake: FakeEngine) -> None:
+    engine, go = Engine(fake.address), threading.Event()
+
+    def waiting(api: Any) -> Any:
+        yield "first"
+        go.wait(10)
+
+    streams = [engine.stream(waiting) for _ in range(STREAMS)]
+    for stream in streams:
+        await anext(stream)
+    assert await engine.call(lambda api: api.ping())
+    with pytest.raises(Unavailable, match=f"{STREAMS} logs or pulls are read already"):
+        await anext(engine.stream(waiting))
+    go.set()
+    for stream in streams:
+        assert [piece async for piece in stream] == []
