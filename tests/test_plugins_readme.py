@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from roci import Invalid, Roci, Settings, Site, Spec, StepFailed
+from roci import Invalid, Roci, Settings, Site, Spec, StepFailed, Unavailable
 from roci_plugins.agent import wire
 from roci_plugins.agent.runner import commands_of
 from roci_plugins.agent.scripted import scripted_agent
 from roci_plugins.agent.steps import perform
 from roci_plugins.domain import policies
+from roci_plugins.domain.channels import NewChannel
+from roci_plugins.work.notify import Courier
 
 from .e2e.manual import MANUAL, examples
 from .test_architecture import hooks
@@ -36,8 +39,8 @@ def ours(tmp_path: Path, plugins: Path) -> Roci:
 
 
 def test_every_example_is_found() -> None:
-    assert set(examples()) == {"odd_hosts.py", "test_odd_hosts.py", "static_site.py"}
-    assert MANUAL.read_text().count("```python") == 3
+    assert set(examples()) == {"odd_hosts.py", "test_odd_hosts.py", "static_site.py", "tower_light.py"}
+    assert MANUAL.read_text().count("```python") == 4
 
 
 def test_the_example_of_a_test_passes_where_the_manual_puts_it(tmp_path: Path) -> None:
@@ -75,6 +78,29 @@ async def test_the_backend_puts_a_page_where_it_says_and_takes_it_away(tmp_path:
     assert not page.exists()
     with pytest.raises((Invalid, StepFailed)):
         _ = [text async for text in perform(backend.plan("deploy", Spec("../home", spec.text)), commands, site)]
+
+
+async def test_the_notifier_switches_a_lamp_and_hides_its_pin(tmp_path: Path, plugins: Path) -> None:
+    said: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def lamp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await said.put(await reader.readline())
+        writer.close()
+
+    server = await asyncio.start_server(lamp, "127.0.0.1", 0)
+    async with server, ours(tmp_path, plugins).running() as roci:
+        port, courier = server.sockets[0].getsockname()[1], roci.part(Courier)
+        row = await courier.add(
+            NewChannel("lamp", "tower_light"), {"host": "127.0.0.1", "port": port, "pin": "0815-4711"}
+        )
+        await courier.test(row.id)
+        async with asyncio.timeout(10):
+            assert await said.get() == b"0815-4711 green\n"
+        ((_, shown, _),) = await courier.shown([row])
+        assert shown == {"host": "127.0.0.1", "port": port}
+        await courier.change(row.id, {"port": 1, "pin": "0815-4711"})
+        with pytest.raises(Unavailable, match=r"the lamp at 127\.0\.0\.1 cannot be reached"):
+            await courier.test(row.id)
 
 
 async def _no_program(*argv: object, **options: object) -> types.AsyncGeneratorType[str, None]:
