@@ -141,7 +141,7 @@ def _application_of(roci: Roci, host_id: str, container: str) -> Application | N
 
 def container_called(hub: Hub, host_id: str, text: str) -> wire.Container | None:
     """The container that a host reported under this name, id or beginning of one. Safe from any thread."""
-    live = hub.roster.get(host_id)
+    live, text = hub.roster.get(host_id), text.removeprefix("/")  # as the engine writes names
     known = (live and live.containers) or []
     named = next((each for each in known if each.name == text), None)
     return named or next((each for each in known if is_meant(each, text)), None)

@@ -101,7 +101,7 @@ class Operator:
 
         For the one who asked for it, whose own values they are; everybody else gets `operation.result`.
         """
-        raw = self._raw.get(operation.id)
+        raw = self._raw.get(operation.id) if operation.finished_at else None
         return raw if raw is not None else operation.result
 
     async def hurry(self) -> None:
@@ -240,14 +240,16 @@ class Operator:
     @whole
     async def _settle(self, operation_id: str, end: Outcome) -> None:
         """Record how a run ended, and what that means, in one transaction; then tell those who follow it."""
+        run = self._runs.get(operation_id)
+        known = run or self._ended.get(operation_id)
+        if known and known.raw and known.raw != end.result:
+            self._raw.keep(operation_id, known.raw)  # first, for whoever asks right after the commit
         ended = await self._roci.write(self._record, operation_id, end)
-        if (run := self._runs.get(operation_id)) and (ended or run.ended is None):
-            self._runs.pop(operation_id)
+        if run and (ended or run.ended is None):
+            self._runs.pop(operation_id, None)
             self._ended[operation_id] = run
             if len(self._ended) > REMEMBERED:
                 self._ended.popitem(last=False)
-            if run.raw and run.raw != end.result:
-                self._raw.keep(operation_id, run.raw)
             run.end(ended if ended else await self._roci.read(operations.get, operation_id))
 
     def _record(self, operation_id: str, end: Outcome) -> Operation | None:

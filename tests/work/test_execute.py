@@ -196,6 +196,7 @@ async def test_a_password_goes_in_the_frame_and_nowhere_else(roci: Roci, agent: 
     ("text", "name"),
     [
         ("shop-web-1", "shop-web-1"),
+        ("/shop-web-1", "shop-web-1"),
         ("abcd", "shop-web-1"),
         ("abcdef1234560000", "shop-web-1"),
         ("abcdef", "abcdef"),  # a name comes before the beginning of an id

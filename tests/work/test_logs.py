@@ -51,6 +51,7 @@ async def test_the_question_is_the_clients(roci: Roci, agent: ScriptedAgent) -> 
         "since": "2026-01-31T12:00:00+00:00",
         "until": "2026-01-31T13:00:00+00:00",
         "timestamps": True,
+        "follow": False,
     }
     assert await asking == Lines([], False)
 
