@@ -326,7 +326,8 @@ class Worker:
                 return ended("cancelled", cancelled=True, reason="cancelled")
             return ended("the agent was stopped while this ran", interrupted=True, reason="the agent was stopped")
         except StepFailed as error:
-            return ended(error.message, error.details.get("exit_code", 1))
+            said = {"reason": error.details["reason"]} if "reason" in error.details else {}
+            return ended(error.message, error.details.get("exit_code", 1), **said)
         except RociError as error:
             return ended(error.message, 1)
         except Exception as error:
@@ -336,7 +337,8 @@ class Worker:
     async def _perform(self, command_id: str, message: Asked, output: Output) -> None:
         action = wire.kind_of(message)
         if action not in self.allowed:
-            raise StepFailed(f"this host does not allow {action} (agent.allow in its configuration)", exit_code=126)
+            refused = f"this host does not allow {action} (agent.allow in its configuration)"
+            raise StepFailed(refused, exit_code=126, reason=refused)
         if isinstance(message, wire.Hand):
             plan, site = [Step(action, msgspec.structs.asdict(message))], self._site(command_id, [])
             if isinstance(message, wire.Reboot):

@@ -46,9 +46,11 @@ async def run(
             async for text in output:
                 yield text
     except StepFailed as error:
+        said = {}
         if error.details.get("unstarted"):
             yield Stderr(f"{error.message}\n")
-        raise StepFailed("", exit_code=error.details["exit_code"]) from None
+            said = {"reason": error.message}  # tells it from a program that ended with such a code itself
+        raise StepFailed("", exit_code=error.details["exit_code"], **said) from None
 
 
 @hookimpl

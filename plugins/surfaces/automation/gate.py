@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from quart import Response, g, request
 
-from roci import Actor, Forbidden, TooMany, Unauthenticated, current_actor
+from roci import Actor, Forbidden, NotFound, NotReady, TooMany, Unauthenticated, current_actor
 
 from ...agent.address import client_ip
 from ...auth.automation import AutomationKeys
@@ -26,6 +26,7 @@ from ..http import actor, checked, documented, read_json, refuse_foreign, requir
 from .shapes import Body
 
 TAKEN = ("automation key", "token", "open")  # cookies and the tokens of other dialects are not
+CREDENTIALS = ("automationKey", "bearer")  # as /openapi.json calls them
 POLLS = 10  # times as many questions about operations as requests
 View = Callable[..., Awaitable[Any]]
 B = TypeVar("B", bound=Body)
@@ -101,7 +102,8 @@ def automates(operation: str, model: type[B]) -> Callable[[View], View]:
                 current_cause.reset(token)
 
         note = documented(gated)
-        note.body, note.access, note.on = model, RIGHTS[operation], "host/{server_id}"
+        note.body, note.access = model, RIGHTS[operation]
+        note.credentials, note.errors = CREDENTIALS, (*note.errors, NotFound, NotReady, TooMany)
         return _open_to_signed_in(gated)
 
     return decorate
@@ -114,7 +116,8 @@ def polls(view: View) -> View:
     async def gated(**path: Any) -> Any:
         return await _as(await _admitted(lambda keys: keys.polls, POLLS), view, **path)
 
-    documented(gated).access = "signed in"
+    note = documented(gated)
+    note.access, note.credentials, note.errors = "signed in", CREDENTIALS, (*note.errors, TooMany)
     return _open_to_signed_in(gated)
 
 

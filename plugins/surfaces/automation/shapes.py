@@ -16,7 +16,7 @@ from ...domain.operations import Operation
 from ...work import execute
 
 LONGEST_CONTEXT = 16 * 1024  # bytes of JSON
-TIMED_OUT = 124
+TIMED_OUT, UNSTARTED = 124, (126, 127)  # exit codes
 TYPES = {
     "exec": "exec",
     "deploy": "deploy",
@@ -211,7 +211,8 @@ def status(row: Operation) -> Status:
         return "completed"
     if row.status == "timed_out":
         return "timeout"
-    has_ended = row.status == "failed" and row.exit_code is not None
+    is_unstarted = row.exit_code in UNSTARTED and row.reason  # a program that ends so by itself has no reason
+    has_ended = row.status == "failed" and row.exit_code is not None and not is_unstarted
     return "completed" if has_ended and row.kind not in FAILS else "failed"
 
 

@@ -32,6 +32,7 @@ class ShellAgent:
         self.agent = agent
         self.frames: list[dict[str, Any]] = []
         self.docker_fails = False
+        self.unstarted = ""  # why the next command cannot be run
         self._work: set[asyncio.Task[None]] = set()
 
     @property
@@ -70,6 +71,8 @@ class ShellAgent:
                 await self.agent.say("result", command_id=frame["command_id"], **result)
 
     async def _exec(self, frame: dict[str, Any]) -> dict[str, Any]:
+        if self.unstarted:
+            return {"success": False, "exit_code": 127, "stderr": self.unstarted, "data": {"reason": self.unstarted}}
         program = await asyncio.create_subprocess_exec(
             "sh",
             "-c",

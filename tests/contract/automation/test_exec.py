@@ -58,6 +58,14 @@ async def test_a_command_that_ends_badly_is_completed(api: Api, host: ShellAgent
     assert (body["status"], body["exit_code"], body["stdout"], body["stderr"]) == ("completed", 3, "", "no\n")
 
 
+async def test_a_command_that_could_not_be_run_has_failed(api: Api, host: ShellAgent) -> None:
+    unknown = await api.ok("/exec", {"server_id": host.id, "command": "never-heard-of-it"})
+    assert (unknown["status"], unknown["exit_code"]) == ("completed", 127), "the shell ran, and said so"
+    host.unstarted = "cannot use the folder /nowhere"
+    body = await api.ok("/exec", {"server_id": host.id, "command": "true", "working_directory": "/nowhere"})
+    assert (body["status"], body["exit_code"]) == ("failed", 127) and "/nowhere" in body["stderr"]
+
+
 async def test_an_exit_code_of_124_alone_is_no_timeout(api: Api, host: ShellAgent) -> None:
     body = await api.ok("/exec", {"server_id": host.id, "command": "exit 124"})
     assert (body["status"], body["exit_code"]) == ("completed", 124)
