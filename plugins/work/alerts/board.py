@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from roci import Roci, Unavailable
 
@@ -19,6 +19,7 @@ from ...domain.alerts import SEVERITIES, Alert, Change, Fire, Raise, Resolve
 from .rules import Key
 
 log = logging.getLogger("roci.alerts")
+AT_ONCE = 50  # changes of one transaction: others want to write too
 RETRY = 5.0  # seconds until what could not be written is written again
 NOTE_EVERY = 60.0  # seconds between two times that the latest values of open alerts are noted
 
@@ -62,25 +63,31 @@ class Board:
             self._by_id.pop(opened.id, None)
         return opened
 
+    def knows(self, host_id: str, *types: str) -> bool:
+        """Whether something of these types is open or dismissed on a host, so that it may become well."""
+        dismissed = self._dismissed and any(key.host_id == host_id and key.type in types for key in self._dismissed)
+        return bool(dismissed or self.keys(host_id, *types))
+
     def keys(self, host_id: str, *types: str) -> list[Key]:
         """What is open of a host, of these types."""
         return [key for key in self._of_host.get(host_id, ()) if key.type in types]
 
     def bad(self, found: Fire) -> None:
-        """Something is wrong. What is open already stays as it is; only its severity may rise."""
+        """Something is wrong: open an alert, unless it is open already."""
         key = Key(found.host_id, found.type, found.subject, found.threshold_id)
-        opened = self.open.get(key)
-        if opened is None:
-            if key not in self._dismissed:
-                self._keep(key, Open(found.id, found.severity, found.value))
-                self._changes.append(found)
-            return
-        if found.value is not None and found.value != opened.value:
-            opened.value = found.value
+        if key not in self.open and key not in self._dismissed:
+            self._keep(key, Open(found.id, found.severity, found.value))
+            self._changes.append(found)
+
+    def still(self, key: Key, value: float, severity: str, message: Callable[[], str]) -> None:
+        """It is still wrong. The alert stays as it is; only its severity may rise."""
+        opened = self.open[key]
+        if value != opened.value:
+            opened.value = value
             self._values.add(key)
-        if SEVERITIES.index(found.severity) > SEVERITIES.index(opened.severity):
-            opened.severity = found.severity
-            self._changes.append(Raise(opened.id, found.severity, found.message, found.value))
+        if severity != opened.severity and SEVERITIES.index(severity) > SEVERITIES.index(opened.severity):
+            opened.severity = severity
+            self._changes.append(Raise(opened.id, severity, message(), value))
 
     def well(self, key: Key, value: float | None = None) -> None:
         """It is not wrong, or no longer."""
@@ -116,19 +123,19 @@ class Board:
     async def _write(self) -> None:
         clock = asyncio.get_running_loop().time()
         values = self._values if clock - self._noted_at >= NOTE_EVERY else set[Key]()
-        if (not self._changes and not values) or clock < self.retry_at:
-            return
         if values:
             self._noted_at, self._values = clock, set()
-        changes, self._changes = self._changes, []
-        try:
-            await self._roci.write(alerts.record, changes, dict(self._latest(values)))
-        except Unavailable as error:
-            log.warning("alerts are not saved yet: %s", error.message)
-            self._changes, self.retry_at = changes + self._changes, clock + RETRY
-        except Exception:
-            await self.load()  # what is in memory may not be what was written
-            raise
+        while (self._changes or values) and clock >= self.retry_at:
+            changes, self._changes = self._changes[:AT_ONCE], self._changes[AT_ONCE:]
+            try:
+                await self._roci.write(alerts.record, changes, dict(self._latest(values)))
+            except Unavailable as error:
+                log.warning("alerts are not saved yet: %s", error.message)
+                self._changes, self.retry_at = changes + self._changes, clock + RETRY
+            except Exception:
+                await self.load()  # what is in memory may not be what was written
+                raise
+            values = set()
 
     def _latest(self, keys: Iterable[Key]) -> Iterable[tuple[str, float]]:
         for key in keys:

@@ -63,8 +63,9 @@ class Track:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether time alone may make something of it."""
-        return not (self.down_since is None and self.unhealthy_since is None and self.restarts is None)
+        """Whether something is or may become wrong with it; else all that can be said is that it is well."""
+        quiet = self.down_since is None and self.unhealthy_since is None and self.restarts is None
+        return not quiet or self.status == "restarting"
 
     def see(self, now: Container, at: float, ours: bool) -> None:
         """The next heartbeat. `ours`: ROCI itself is at work on it."""
@@ -135,7 +136,7 @@ class Watched:
     def __init__(self, before: Iterable[Container] = ()) -> None:
         """`before`: what was there when ROCI last heard of this host."""
         self.tracks = {one.name: Track(one.id, one.status, age(one.state or "")) for one in before}
-        self.is_waiting = False  # whether time alone may make something of one of them
+        self.is_waiting = False  # whether something is or may become wrong with one of them
 
     def see(self, found: Iterable[Container], at: float, is_ours: Callable[[Container], bool]) -> set[str]:
         """The next heartbeat; the names that are gone since the last one."""

@@ -102,20 +102,28 @@ class Judge:
             value = value_of(rule.metric)
             if value is None:
                 continue
-            if not rule.is_violated(value, rule.key in is_open):
+            was_open = rule.key in is_open
+            if not rule.is_violated(value, was_open):
                 rule.since = None
-                self.board.well(rule.key, value)
-                continue
-            rule.since = at if rule.since is None else rule.since
-            if rule.key in is_open or at - rule.since >= rule.for_seconds:
-                self.board.bad(self._violation(host_id, rule, value))
+                if was_open:
+                    self.board.well(rule.key, value)
+            elif was_open:
+                words = functools.partial(self._words, rule, value)
+                self.board.still(rule.key, value, rule.severity(value), words)
+            else:
+                rule.since = at if rule.since is None else rule.since
+                if at - rule.since >= rule.for_seconds:
+                    self.board.bad(self._violation(host_id, rule, value))
+
+    def _words(self, rule: Rule, value: float) -> str:
+        return rule.message(self._hostname(rule.key.host_id), value)
 
     def _violation(self, host_id: str, rule: Rule, value: float) -> Fire:
         return Fire(
             host_id,
             rule.metric,
             rule.severity(value),
-            rule.message(self._hostname(host_id), value),
+            self._words(rule, value),
             threshold_id=rule.id,
             threshold=rule.limit,
             value=value,
@@ -185,7 +193,8 @@ class Judge:
         found = live.containers or []
         gone = watched.see(found, at, is_ours if mutes else _never)
         quiet = {one.name for one in found if is_ours(one)} if mutes else set()
-        self._pronounce(host_id, watched.verdicts(at, self.settings), quiet)
+        calm = not self.board.knows(host_id, *OF_CONTAINERS)
+        self._pronounce(host_id, watched.verdicts(at, self.settings, waiting_only=calm), quiet)
         for key in self.board.keys(host_id, *OF_CONTAINERS):
             if key.subject in gone or key.subject not in watched.tracks:
                 self.board.well(key)
@@ -213,14 +222,12 @@ class Judge:
             if live.host.status != "approved" or live.last_seen is None:
                 continue
             if live.is_connected:
-                self._sweep_containers(host_id, live, at)
+                if (watched := self._watched.get(host_id)) and watched.is_waiting:
+                    self._sweep_containers(host_id, live, watched, at)
             else:
                 self._sweep_absent(host_id, live, at)
 
-    def _sweep_containers(self, host_id: str, live: Live, at: float) -> None:
-        watched = self._watched.get(host_id)
-        if watched is None or not watched.is_waiting:
-            return
+    def _sweep_containers(self, host_id: str, live: Live, watched: Watched, at: float) -> None:
         mutes = self._mutes.of(host_id, at)
         quiet = (
             {one.name for one in (live.containers or ()) if any(mute.covers(one) for mute in mutes)} if mutes else ()
@@ -238,8 +245,8 @@ class Judge:
 
     def _serve(self, host_id: str, value: float) -> None:
         """`service` of a host: 1 while it is offline."""
-        rules = [rule for rule in self._rules.get(host_id, {}).values() if rule.metric == "service"]
-        self._judge(host_id, rules, lambda metric: value)
+        if rules := self._rules.get(host_id):
+            self._judge(host_id, rules.values(), lambda metric: value if metric == "service" else None)
 
     # --- what ROCI itself does ---
 
