@@ -28,27 +28,85 @@ AT_ONCE = 50  # connections being made at a time
 WINDOW = 8  # heartbeats an agent of a flood sends before it waits for the server
 SWITCH = 10  # every so many heartbeats the state of a container changes
 PING = '{"type":"ping"}'
+NAMES = ("traefik", "nextcloud", "postgres", "redis", "grafana", "prometheus", "jellyfin", "backup")
+LINES = 10  # of a followed log, each second
 
 
-def heartbeat(hostname: str, last: str = "running") -> str:
-    """A heartbeat of eight containers, 1.3 KB, as the published API has it."""
-    names = ("traefik", "nextcloud", "postgres", "redis", "grafana", "prometheus", "jellyfin", "backup")
+def heartbeat(hostname: str, last: str = "running", metrics: dict[str, Any] | None = None) -> str:
+    """A heartbeat of eight containers, 1.3 KB, as the published API has it; and a sample where there is one."""
     containers = [
         {
-            "id": f"{number:02x}{abs(hash(hostname)) % 16**10:010x}".ljust(64, "e"),
+            "id": _id(hostname, number).ljust(64, "e"),
             "name": f"{name}-{hostname}",
             "image": f"registry.example/library/{name}:2024.1",
             "status": last if name == "backup" else "running",
         }
-        for number, name in enumerate(names)
+        for number, name in enumerate(NAMES)
     ]
-    return json.dumps({"type": "heartbeat", "containers": containers}, separators=(",", ":"))
+    told = {"metrics": metrics} if metrics else {}
+    return json.dumps({"type": "heartbeat", "containers": containers, **told}, separators=(",", ":"))
+
+
+def _id(hostname: str, number: int) -> str:
+    return f"{number:02x}{abs(hash(hostname)) % 16**10:010x}"
+
+
+def sample(hostname: str, number: int) -> dict[str, Any]:
+    """What a host with four disks, two networks and those containers tells; every fourth time of fifty processes."""
+    gib = 2**30
+    found: dict[str, Any] = {
+        "cpu_percent": 5.0 + number,
+        "memory_percent": 41.5,
+        "memory": {"total": 16 * gib, "used": 6 * gib + number, "available": 10 * gib - number},
+        "swap": {"total": 2 * gib, "used": 0, "available": 2 * gib},
+        "load": [0.5, 0.25, 0.125],
+        "uptime": 86400.0 + 15 * number,
+        "cores": 4,
+        "disk_usage": [
+            {"path": path, "total": 500 * gib, "used": 200 * gib, "free": 300 * gib, "percent": 40.0}
+            for path in ("/", "/boot", "/srv/media", "/srv/backup")
+        ],
+        "network": [
+            {
+                "interface": name,
+                "bytes_sent": 10**9 + 10**5 * number,
+                "bytes_recv": 10**9,
+                "packets_sent": 5,
+                "packets_recv": 5,
+            }
+            for name in ("eth0", "docker0")
+        ],
+        "containers": [
+            {
+                "id": _id(hostname, each),
+                "name": f"{name}-{hostname}",
+                "cpu_percent": 1.5,
+                "memory_bytes": 10**8 + number,
+            }
+            for each, name in enumerate(NAMES)
+        ],
+    }
+    if number % 4 == 0:
+        found["processes"] = [
+            {
+                "pid": 100 + each,
+                "name": f"process-{each}",
+                "cpu": 1.0,
+                "memory": 0.5,
+                "status": "sleeping",
+                "user": "root",
+            }
+            for each in range(50)
+        ]
+    return found
 
 
 class Agent:
     """One simulated host. It answers every command with a success and notes when each thing came."""
 
-    def __init__(self, number: int, capabilities: tuple[str, ...] = (), echoed: bool = False) -> None:
+    def __init__(
+        self, number: int, capabilities: tuple[str, ...] = (), echoed: bool = False, metrics: bool = False
+    ) -> None:
         self.hostname = f"bench-{number:05d}"
         self.status = ""
         self.commands: dict[str, dict[str, float]] = {}  # by id: when it came, was answered, was acknowledged
@@ -60,8 +118,15 @@ class Agent:
         self._reading: asyncio.Task[None] | None = None
         self._registered = asyncio.Event()
         self._pong = asyncio.Event()
-        beats = [heartbeat(self.hostname)] * (SWITCH - 1) + [heartbeat(self.hostname, "exited")]
-        self._beats = itertools.cycle(beats)
+        self._logs: dict[str, asyncio.Task[None]] = {}
+        self._beats = itertools.cycle(
+            heartbeat(
+                self.hostname,
+                "exited" if turn % SWITCH == SWITCH - 1 else "running",
+                sample(self.hostname, turn) if metrics else None,
+            )
+            for turn in range(2 * SWITCH if metrics else SWITCH)
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -106,8 +171,22 @@ class Agent:
                 command = message["command_id"]
                 await socket.send(json.dumps({"type": "result", "command_id": command, "success": True, "output": ""}))
                 self.commands[command] = {"came": came}
-            case "ack":
+            case "ack" if message["command_id"] in self.commands:
                 self.commands[message["command_id"]]["acknowledged"] = came
+            case "logs":
+                self._logs[message["command_id"]] = asyncio.create_task(self._log(socket, message["command_id"]))
+            case "cancel" if message["command_id"] in self._logs:
+                self._logs.pop(message["command_id"]).cancel()
+                result = {"type": "result", "command_id": message["command_id"], "success": False}
+                await socket.send(json.dumps({**result, "output": "", "data": {"cancelled": True}}))
+
+    async def _log(self, socket: ClientConnection, command: str) -> None:
+        """Lines of a container that talks a lot."""
+        with contextlib.suppress(ConnectionClosed):
+            for number in itertools.count():
+                data = f"line {number} of {self.hostname}\n"
+                await socket.send(json.dumps({"type": "output", "command_id": command, "data": data, "seq": number}))
+                await asyncio.sleep(1 / LINES)
 
     async def beat(self) -> None:
         assert self._socket
@@ -142,8 +221,8 @@ class Agent:
 class Fleet:
     """All agents of this process."""
 
-    def __init__(self, count: int, url: str, capabilities: tuple[str, ...] = (), echoed: bool = False) -> None:
-        self.agents = [Agent(number, capabilities, echoed) for number in range(count)]
+    def __init__(self, url: str, agents: list[Agent]) -> None:
+        self.agents = agents
         self.url = url.replace("http", "ws", 1) + "/ws/agent"
         self._beating: list[asyncio.Task[None]] = []
 
@@ -189,6 +268,9 @@ class Fleet:
         await asyncio.gather(*(agent.leave() for agent in self.agents))
         return counts
 
+    async def count(self) -> dict[str, Any]:
+        return self.counts()
+
     def counts(self) -> dict[str, Any]:
         return {
             "sent": sum(agent.sent for agent in self.agents),
@@ -199,7 +281,7 @@ class Fleet:
 async def obey(fleet: Fleet) -> None:
     """Orders come as lines: {"do": "flood", "seconds": 3}. The end of input, or `leave`, ends it."""
     orders: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
-        name: getattr(fleet, name) for name in ("connect", "beat", "rest", "flood", "commands", "leave")
+        name: getattr(fleet, name) for name in ("connect", "beat", "rest", "flood", "commands", "count", "leave")
     }
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -223,7 +305,9 @@ def admit_all(url: str, token: str) -> None:
 
 
 async def run(options: argparse.Namespace) -> None:
-    fleet = Fleet(options.agents, options.url.rstrip("/"), tuple(options.capability), options.echoed)
+    numbers = range(options.first, options.first + options.agents)
+    kind = tuple(options.capability), options.echoed, options.metrics
+    fleet = Fleet(options.url.rstrip("/"), [Agent(number, *kind) for number in numbers])
     if options.controlled:
         return await obey(fleet)
     print("connected", await fleet.connect(), flush=True)
@@ -244,6 +328,8 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=15, help="seconds between an agent's heartbeats")
     parser.add_argument("--flood", action="store_true", help="as many heartbeats as the server takes")
     parser.add_argument("--capability", action="append", default=[], help="a capability the agents announce")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first, for a second fleet")
+    parser.add_argument("--metrics", action="store_true", help="heartbeats carry samples")
     parser.add_argument("--echoed", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--controlled", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

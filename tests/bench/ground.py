@@ -198,6 +198,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def timed(client: Client, path: str) -> float:
+    """Seconds that one request takes, with the connection of a client that has one."""
+    began = time.perf_counter()
+    status, body = client.get(path)
+    assert status == 200, body
+    return time.perf_counter() - began
+
+
 def ended(client: Client, operation_id: str) -> dict[str, Any]:
     """The operation, once it has ended: its event stream says when."""
     deadline = time.monotonic() + 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import ground
@@ -37,11 +37,11 @@ def _idle(seconds: float) -> Iterator[Figure]:
 
 
 @contextlib.contextmanager
-def agent_of(server: ground.Server) -> Iterator[Agent]:
+def agent_of(server: ground.Server, environment: Mapping[str, str] | None = None) -> Iterator[Agent]:
     ground.admit_all(server)
     client = ground.client(server)
     with tempfile.TemporaryDirectory(prefix="roci-bench-") as folder:
-        agent = Agent(Path(folder), server.url, "bench")
+        agent = Agent(Path(folder), server.url, "bench", environment=environment)
         try:
             agent.start()
             wait_for(lambda: "bench" in _connected(client), 20, "the agent")
