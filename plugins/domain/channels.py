@@ -166,7 +166,10 @@ def _check_hosts(host_ids: Iterable[str]) -> None:
 
 
 def _seal(ring: Keyring, id: str, setup: Mapping[str, Any]) -> None:
-    secrets.put(ring, f"channel/{id}", SEALED, msgspec.json.encode(setup, enc_hook=str).decode())
+    text = msgspec.json.encode(setup, enc_hook=str)
+    if len(text) > secrets.LONGEST:
+        raise Invalid(f"settings: at most {secrets.LONGEST // 1024} KiB")
+    secrets.put(ring, f"channel/{id}", SEALED, text.decode())
 
 
 @hookimpl

@@ -50,6 +50,8 @@ class Email(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"to: 1 to {MOST} addresses such as me@example.org are needed")
         if (self.username is None) != (self.password is None):
             raise ValueError("password: it takes both a username and a password, or neither")
+        if not f"{self.username}{self.password}".isascii():
+            raise ValueError("password: mail servers take username and password in ASCII only")
         if self.security == "none" and self.password is not None and self.host not in HERE:
             raise ValueError("security: without encryption a password only goes to localhost")
 

@@ -90,7 +90,7 @@ class Courier:
                 model = self._model(row.kind)
                 if model is None:
                     raise Unavailable(f"the plugin for channels of the kind {row.kind} is not there")
-                setup = setups.merged(model, channels.settings(keyring.of(self.roci), id), given)
+                setup = setups.merged(model, self._known(id), given)
             return channels.change(keyring.of(self.roci), id, setup, **changes)
 
         return await self.roci.write(write)
@@ -102,13 +102,18 @@ class Courier:
             model = self._model(row.kind)
             setup: dict[str, Any] = {}
             if model is not None:
-                with contextlib.suppress(
-                    Unavailable
-                ):  # its key is gone: it is listed all the same, so it can be mended
-                    setup = setups.shown(model, channels.settings(keyring.of(self.roci), row.id))
+                setup = setups.shown(model, self._known(row.id))
             return row, setup, notices.state(row.id)
 
         return await self.roci.read(lambda: [look(row) for row in rows])
+
+    def _known(self, id: str) -> dict[str, Any]:
+        """A channel's settings; none where they were lost with their key: it can be listed, and set up anew."""
+        try:
+            return channels.settings(keyring.of(self.roci), id)
+        except Unavailable as error:
+            log.warning("the settings of the channel %s: %s", id, error.message)
+            return {}
 
     def _model(self, kind: str) -> type[msgspec.Struct] | None:
         notifier = self.notifiers.get(kind)
@@ -190,15 +195,16 @@ class Courier:
             await self._retry_later(claim.ids, why)
         return True
 
-    async def _retry_later(self, ids: Sequence[str], why: RociError) -> None:
-        asked = min(float(why.details.get("retry_after", 0)), self._settings.retry_most)
+    async def _retry_later(self, ids: Sequence[str], why: Unavailable) -> None:
+        said = why.details.get("retry_after", 0)
+        asked = min(said, self._settings.retry_most) if isinstance(said, int | float) else 0
 
         def wait(attempts: int) -> float:
             return max(self._settings.wait(attempts), asked)
 
         await self.roci.write(notices.fail, ids, why.message, self.clock(), wait, self._settings.give_up_after)
 
-    async def _attempt(self, row: Channel, notice: Notice) -> RociError | None:
+    async def _attempt(self, row: Channel, notice: Notice) -> Unavailable | None:
         """Why it was not delivered, with nothing secret in it; None: it was."""
         notifier = self.notifiers.get(row.kind)
         if notifier is None:
@@ -214,7 +220,8 @@ class Courier:
             return Unavailable(f"no answer within {self._settings.timeout:g} s")
         except RociError as error:
             masker = Masker(setups.secrets_in(notifier.settings, values))
-            return type(error)(one_line(masker.mask(error.message), notices.LONGEST_REASON), **error.details)
+            patience = {name: value for name, value in error.details.items() if name == "retry_after"}
+            return Unavailable(one_line(masker.mask(error.message), notices.LONGEST_REASON), **patience)
         except Exception as error:  # whose text may hold anything
             log.error("the notifier %s failed with %s", row.kind, type(error).__name__)
             log.debug("the notifier %s", row.kind, exc_info=True)

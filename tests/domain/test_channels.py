@@ -87,6 +87,11 @@ def test_a_host_that_has_gone_may_stay_in_a_list(ring: Keyring) -> None:
     assert channels.change(ring, row.id, name="y").host_ids == [host.id]
 
 
+def test_settings_have_a_limit(ring: Keyring) -> None:
+    with pytest.raises(Invalid, match=r"^settings: at most 64 KiB"):
+        channels.add(ring, NewChannel("x", "webhook"), {"url": "x" * 70_000})
+
+
 def test_settings_that_are_gone_are_not_taken_for_none(ring: Keyring) -> None:
     row = channels.add(ring, NewChannel("x", "webhook"), SETUP)
     secrets.remove_scope(f"channel/{row.id}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from roci import Unavailable
+from roci import Invalid, Unavailable
 from roci_plugins.notifiers.email import Email, EmailNotifier
 from roci_plugins.work import setups
 
@@ -102,6 +102,12 @@ async def test_who_is_known_gets_it_though_others_are_not(
     await send(port, security="none", to=["me@lan.example", "you@lan.example"])
     assert box.recipients == [["me@lan.example"]]
     assert "refused 1 of 2 recipients" in caplog.text
+
+
+@pytest.mark.parametrize("login", [{"username": "roci", "password": "pässword"}, {"password": "alone"}])
+def test_what_no_mail_server_takes_is_refused_by_field(login: dict[str, str]) -> None:
+    with pytest.raises(Invalid, match=r"^settings\.password: "):
+        setups.read(Email, {"host": "mail.lan", "sender": "roci@lan.example", "to": ["me@lan.example"], **login})
 
 
 async def test_nobody_there_is_said() -> None:

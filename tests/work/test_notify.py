@@ -18,7 +18,7 @@ import pytest
 
 from roci import NotFound, Roci, Sensitive, Settings, StartupError, TooMany, Unavailable, hookimpl, now
 from roci_plugins.agent.scripted import until
-from roci_plugins.domain import alerts, channels, events, hosts, notices, quiet
+from roci_plugins.domain import alerts, channels, events, hosts, notices, quiet, secrets
 from roci_plugins.domain.channels import Channel, NewChannel
 from roci_plugins.domain.hosts import Introduction
 from roci_plugins.domain.notices import FIRED, Notice
@@ -224,6 +224,30 @@ async def test_a_channel_without_its_plugin_is_listed_and_says_so(settings: Sett
         with pytest.raises(Unavailable, match="fake"):
             await roci.part(Courier).change(row.id, {"name": "x"})
         assert (await roci.part(Courier).change(row.id, None, name="y")).name == "y"
+
+
+async def test_a_channel_whose_settings_are_lost_can_be_set_up_anew(roci: Roci, fake: Fake) -> None:
+    row = await channel(roci)
+    await roci.write(secrets.remove_scope, f"channel/{row.id}")
+    with pytest.raises(Unavailable, match="set it up anew"):
+        await roci.part(Courier).test(row.id)
+    ((_, setup, _),) = await roci.part(Courier).shown([row])
+    assert setup == {}
+    await roci.part(Courier).change(row.id, {"name": "there"})
+    await roci.part(Courier).test(row.id)
+    assert len(fake.got) == 1
+
+
+async def test_an_error_of_a_plugins_own_making_is_a_failure_as_any(roci: Roci, fake: Fake) -> None:
+    class Odd(Unavailable):
+        def __init__(self) -> None:
+            super().__init__("odd", retry_after="soon")
+
+    row = await channel(roci)
+    fake.errors = [Odd()]
+    await tell(roci, "one")
+    (delivery,) = await ended(roci, row)
+    assert (delivery.status, delivery.attempts) == ("delivered", 2)
 
 
 def test_two_notifiers_of_one_name_refuse_the_start(settings: Settings) -> None:
