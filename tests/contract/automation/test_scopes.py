@@ -161,6 +161,11 @@ async def test_the_sixth_request_waits_and_questions_do_not_count(roci: Roci, wi
         raise AssertionError("the window never passed")
 
 
+async def test_how_often_is_looked_at_before_what_for_and_what_for_before_the_body(with_key: Any) -> None:
+    api = await with_key(rate_limit_per_minute=1, allowed_operations=["deploy"])
+    assert [detail(await api("POST", "/exec", "{")) for _ in range(2)] == [403, 429]
+
+
 async def test_questions_have_a_limit_of_their_own(with_key: Any) -> None:
     api = await with_key(rate_limit_per_minute=1)
     statuses = [(await api("GET", f"/operations/{NOBODY}"))[0] for _ in range(11)]
