@@ -7,9 +7,9 @@ from html import escape
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from quart import Blueprint, Response, jsonify, redirect, render_template, request
+from quart import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 
-from roci import SYSTEM, Actor, Invalid, RociError, current_actor
+from roci import SYSTEM, Actor, Invalid, RociError, __version__, current_actor
 
 from ..agent.hub import Hub
 from ..auth import cookies
@@ -50,7 +50,16 @@ def error_page(error: RociError) -> str:
 @routes.get("/")
 @public
 async def start() -> Any:
-    """The start page, for those who are signed in. Hosts are for who may see them."""
+    """The start page, for those who are signed in. Hosts are for who may see them. Programs are told what this is."""
+    response = await make_response(await _start())
+    response.vary.add("Accept")
+    return response
+
+
+async def _start() -> Any:
+    accepted = request.accept_mimetypes
+    if accepted["application/json"] > accepted["text/html"]:
+        return jsonify(message="ROCI", version=__version__, docs="/docs")
     who: Actor | None = await identify(roci)
     if who is None:
         return redirect("/login", 303)

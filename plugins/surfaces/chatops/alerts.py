@@ -6,11 +6,13 @@ from typing import Any
 
 from quart import Blueprint
 
+from roci import NotFound
+
 from ...domain import alerts, hostcards
 from ...domain.alerts import Alert, Threshold
 from ...domain.hostkeys import resource
 from ...work import alerts as judge
-from ..http import accepts, require, returns, roci, signed_in
+from ..http import accepts, raises, require, returns, roci, signed_in
 from . import alert_shapes as shapes
 from .query import asked, path_id
 
@@ -71,6 +73,7 @@ async def thresholds() -> Any:
 @signed_in
 @accepts(shapes.ThresholdNew)
 @returns(shapes.ThresholdOut, status=201)
+@raises(NotFound)
 async def add(new: shapes.ThresholdNew) -> Any:
     """Watch a metric of a server from the next sample on."""
     await require("thresholds.create", _of(new.server_id))

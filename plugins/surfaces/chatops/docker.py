@@ -96,4 +96,4 @@ async def logs(id: str, container_id: str) -> Any:
         raise
     except Unavailable as error:  # the host answered, and said no
         raise Failed(error.message) from None
-    return found.lines
+    return found.lines[-tail:]

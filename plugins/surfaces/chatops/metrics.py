@@ -12,7 +12,7 @@ from ...agent.sample import Sample
 from ...domain import hostcards
 from ...domain.hostkeys import resource
 from ...work.metrics import Metrics
-from ..http import accepts, needs, require, returns, roci, signed_in_or_host
+from ..http import accepts, needs, raises, require, returns, roci, signed_in_or_host
 from . import metric_shapes as shapes
 from .query import asked, id_is
 
@@ -66,6 +66,7 @@ async def history(id: str) -> Any:
 @signed_in_or_host
 @accepts(shapes.SentOf)
 @returns(shapes.Taken, status=201)
+@raises(NotFound)
 async def take(sent: shapes.SentOf) -> Any:
     """A sample of the server that the body names."""
     await require("metrics.write", resource(str(sent.server_id)))

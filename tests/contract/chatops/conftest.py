@@ -120,7 +120,7 @@ CONTAINERS = [
     },
     {"id": "ba9876543210", "name": "db", "image": "pg", "status": "Exited (0) 2 days ago", "state": "exited"},
 ]
-CAN = ["ack", "metrics", "exec", "container", "logs"]
+CAN = ["metrics", "exec", "container", "logs"]
 
 
 @pytest_asyncio.fixture
