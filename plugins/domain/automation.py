@@ -22,7 +22,7 @@ from .credentials import TOUCH, Proven, digest
 from .deployments import Deployment
 from .model import Json, Model, Utc, picked
 from .operations import Operation
-from .principals import Principal
+from .principals import Principal, PrincipalRemoved
 from .registries import RegistryCredentialRemoved
 from .rules import Grant
 
@@ -339,10 +339,12 @@ def register_permissions() -> list[Permission]:
 
 @hookimpl
 def before_commit(roci: Roci, events: Sequence[Event]) -> None:
-    """A credential that a key is limited to stays: without it the list would be empty, which means any."""
+    """Keys end with their owner. A credential that a key is limited to stays, for an empty list means any."""
+    owners = [event.principal_id for event in events if isinstance(event, PrincipalRemoved)]
+    if owners:
+        theirs = AutomationKey.owner_id.in_(owners) & AutomationKey.revoked_at.is_null()
+        AutomationKey.update(revoked_at=now()).where(theirs).execute()
     gone = {event.registry_credential_id for event in events if isinstance(event, RegistryCredentialRemoved)}
-    if not gone:
-        return
-    for row in AutomationKey.select().where(AutomationKey.revoked_at.is_null()):
+    for row in AutomationKey.select().where(AutomationKey.revoked_at.is_null()) if gone else ():
         if gone.intersection(row.allowed_credential_ids):
             raise Conflict(f"the automation key {row.name!r} is limited to this credential: change or revoke it first")

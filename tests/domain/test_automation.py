@@ -204,6 +204,14 @@ def test_the_only_credential_of_a_key_is_not_removed(ring: Keyring, events: list
     refuse(events)
 
 
+def test_keys_end_with_their_owner(events: list[Event]) -> None:
+    ann, bob = person("ann", Rule("*")), person("bob")
+    (hers, _), (his, _) = automation.issue(ann.id, NewKey("hers")), automation.issue(bob.id, NewKey("his"))
+    principals.remove(bob.id)
+    refuse(events)
+    assert (automation.get(hers.id).state, automation.get(his.id).state) == ("valid", "revoked")
+
+
 def test_what_a_refused_key_may_be_called() -> None:
     ann = person("ann")
     row, secret = automation.issue(ann.id, NewKey("ci"))
