@@ -34,6 +34,7 @@ class Line(NamedTuple):
     samples: float  # taken in a second, since the line before
     busy: float  # share of a core
     late: list[float]
+    own: list[float]  # of that, what the server itself worked meanwhile
     asked: list[float]  # how long each question for an hour of history took
     health: list[float]  # how long each look at the health took
     size: int  # of metrics.db
@@ -60,7 +61,8 @@ def main() -> None:
 def _watch(server: ground.Server, fleet: ground.Fleet, asked: list[float], seconds: float) -> Iterator[Line]:
     client = ground.client(server)
     client.get("/bench/lateness")  # from now on it looks
-    print("   minute  resident   samples   core   lag p50 / p99 / worst          health p99   history p95   metrics.db")
+    print("   minute  resident   samples   core   lag p50 / p99 / worst, of that own work", end="")
+    print("   health p99   history p95   metrics.db")
     began = last = time.monotonic()
     sent, used = fleet.order("count")["sent"], ground.cpu(server)
     while last - began < seconds:
@@ -72,28 +74,33 @@ def _watch(server: ground.Server, fleet: ground.Fleet, asked: list[float], secon
         sent_before, sent = sent, fleet.order("count")["sent"]
         used_before, used = used, ground.cpu(server)
         took = last - before
-        late = client.get("/bench/lateness")[1]["samples"]
+        lateness = client.get("/bench/lateness")[1]
         size = sum(path.stat().st_size for path in server.data_dir.glob("metrics.db*"))
         history, asked[:] = asked[:], []
         rate, busy = (sent - sent_before) / took, (used - used_before) / took
-        line = Line(last - began, ground.rss(server), rate, busy, late, history, health, size)
+        late = lateness["samples"], lateness["own"]
+        line = Line(last - began, ground.rss(server), rate, busy, *late, history, health, size)
         _show(line)
         yield line
 
 
 def _show(line: Line) -> None:
     lag = " / ".join(ms(each) for each in (percentile(line.late, 50), percentile(line.late, 99), max(line.late)))
+    lag += f", {ms(max(line.own))}"
     history = ms(percentile(line.asked, 95)) if line.asked else "-"
     print(
-        f"{line.at / 60:9.1f} {mib(line.resident):>10} {line.samples:7.1f}/s {line.busy:6.0%}   {lag:<30}"
+        f"{line.at / 60:9.1f} {mib(line.resident):>10} {line.samples:7.1f}/s {line.busy:6.0%}   {lag:<40}"
         f"{ms(percentile(line.health, 99)):>10} {history:>13} {mib(line.size):>12}",
         flush=True,
     )
 
 
 def _conclude(lines: list[Line], connected: int, agents: int) -> None:
-    late = [each for line in lines for each in line.late]
-    print(f"\nlag over all: p50 {ms(percentile(late, 50))}, p99 {ms(percentile(late, 99))}, worst {ms(max(late))}")
+    for what, late in (
+        ("lag over all", [each for line in lines for each in line.late]),
+        ("of that, while the server itself worked", [each for line in lines for each in line.own]),
+    ):
+        print(f"{what}: p50 {ms(percentile(late, 50))}, p99 {ms(percentile(late, 99))}, worst {ms(max(late))}")
     print(f"connected at the end: {connected} of {agents}")
     settled = [line.resident for line in lines if line.at >= SETTLED]
     if len(settled) > 1:
