@@ -200,6 +200,17 @@ class ContainerAction(Hand, tag="container", kw_only=True):
         return (10 if self.timeout_seconds is None else self.timeout_seconds) + 60
 
 
+class Restart(Hand, tag="restart", kw_only=True):
+    """Restart every container of one Compose project."""
+
+    project: str
+    timeout_seconds: int | None = None  # each container's grace
+
+    @property
+    def limit(self) -> float | None:
+        return 600
+
+
 class Logs(Hand, tag="logs", kw_only=True, omit_defaults=False):
     """Both streams, the oldest line first, newline-joined. `follow` goes on until it is cancelled."""
 
@@ -272,7 +283,10 @@ class ImageCheck(Hand, tag="image_check", kw_only=True):
         return 30 + 20 * len(self.images)  # the engine asks one after the other, and a registry may be slow
 
 
-HANDS = (Exec, ContainerAction, Logs, RegistryLogin, RegistryLogout, Reboot, Pull, Prune, PrunePreview, ImageCheck)
+HANDS = (
+    *(Exec, ContainerAction, Restart, Logs, RegistryLogin, RegistryLogout, Reboot),
+    *(Pull, Prune, PrunePreview, ImageCheck),
+)
 
 
 def kind_of(message: Message | type[Message]) -> str:
@@ -293,8 +307,8 @@ def secrets_of(message: Message) -> list[str]:
 
 
 FromAgent = Register | Heartbeat | Result | Output | Ack | Ping | Pong | Error
-Hands = (
-    Exec | ContainerAction | Logs | RegistryLogin | RegistryLogout | Reboot | Pull | Prune | PrunePreview | ImageCheck
+Hands = (Exec | ContainerAction | Restart | Logs | RegistryLogin | RegistryLogout | Reboot) | (
+    Pull | Prune | PrunePreview | ImageCheck
 )
 FromServer = RegistrationResponse | Deploy | Stop | Start | Delete | Hands | Cancel | Ack | Ping | Pong | Error
 _from_agent = msgspec.json.Decoder(FromAgent)

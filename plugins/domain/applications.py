@@ -237,6 +237,15 @@ def begin_stop(application: Application) -> Application:
     return application
 
 
+def check_restartable(application: Application, host_id: str) -> Application:
+    """Whether it runs, or did, on that host. Raises Conflict."""
+    if application.status not in ("running", "failed"):
+        raise Conflict(f"the application is {application.status}, so there is nothing to restart")
+    if application.deployed_host_id != host_id:
+        raise Conflict("the application has just been given to another host: try again")
+    return application
+
+
 def begin_start(application: Application) -> Application:
     if application.status not in ("stopped", "failed"):
         raise Conflict(f"the application is {application.status}, so it cannot be started")

@@ -164,7 +164,7 @@ def check_idle(application: Application) -> None:
     """
     mine = (Operation.application_id == application.id) & (Operation.status == "running") & (Operation.kind != "delete")
     if kind := Operation.select(Operation.kind).where(mine).limit(1).scalar():
-        what = f"a {kind}" if kind in APPLICATION_KINDS else "something done to one of its containers"
+        what = "something done to one of its containers" if kind == "container" else f"a {kind}"
         raise Conflict(f"the application has {what} under way: wait for it, or cancel it")
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from roci import Invalid, NotFound, OperationKind, Outcome, Permission, Roci, Sensitive, hookimpl
+from roci import Conflict, Invalid, NotFound, OperationKind, Outcome, Permission, Roci, Sensitive, hookimpl
 
 from ..agent import wire
 from ..agent.hub import Hub
@@ -121,8 +121,7 @@ async def control(
         raise Invalid(f"action: one of {', '.join(ACTIONS)}")
     if not container.strip() or len(container) > 256:
         raise Invalid("container: an id or a name")
-    if grace is not None and grace not in GRACES:
-        raise Invalid(f"timeout: a whole number from {GRACES[0]} to {GRACES[-1]}")
+    check_grace(grace)
     message = wire.ContainerAction(
         command_id=new_id(), action=action, container=container, timeout_seconds=grace, force=force
     )
@@ -132,6 +131,26 @@ async def control(
         return _application_of(roci, host_id, container)
 
     return await _do(roci, host_id, message, int(message.limit or 0), args, find=application)
+
+
+async def restart(roci: Roci, application_id: str, grace: int | None = None) -> Run:
+    """Restart all containers of an application where it lies. Raises Conflict where its state forbids that."""
+    check_grace(grace)
+    row = await roci.read(applications.get, application_id)
+    project = applications.project_key(row.name)
+    if (host_id := row.deployed_host_id) is None:
+        raise Conflict("the application lies on no host: deploy it first")
+
+    def application() -> Application:
+        return applications.check_restartable(applications.get(application_id), str(host_id))
+
+    message = wire.Restart(command_id=new_id(), project=project, timeout_seconds=grace)
+    return await _do(roci, host_id, message, int(message.limit or 0), {}, find=application)
+
+
+def check_grace(grace: int | None) -> None:
+    if grace is not None and grace not in GRACES:
+        raise Invalid(f"timeout_seconds: a whole number from {GRACES[0]} to {GRACES[-1]}")
 
 
 def _application_of(roci: Roci, host_id: str, container: str) -> Application | None:

@@ -167,9 +167,13 @@ def test_a_container_is_controlled_by_name_and_nothing_else_is_done_to_its_appli
     assert host.do(f"containers/{str(container.id)[:12]}/restart", {"timeout_seconds": 1})["exit_code"] == 0
     container.reload()
     assert container.attrs["State"]["StartedAt"] > started
+    status, answer = host.server.api.post(f"{app.path}/restart", {"timeout_seconds": 1, "wait": 20})
+    assert status in (200, 202), answer
+    whole = ended(host.server.api, answer["operation_id"], PATIENCE)
+    assert (whole["kind"], whole["status"], whole["stdout"]) == ("restart", "succeeded", f"{name}\n")
     ghost = host.do("containers/ghost/restart")
     assert (ghost["status"], ghost["exit_code"]) == ("failed", 1) and "ghost" in ghost["stderr"]
-    assert [row["kind"] for row in app.operations][:2] == ["container", "container"]
+    assert [row["kind"] for row in app.operations][:2] == ["restart", "container"]
     assert app.status == "running"
     assert host.do(f"containers/{name}?force=true", method="DELETE")["status"] == "succeeded"
     assert containers(docker_client, app.name) == []
@@ -245,6 +249,7 @@ def test_a_follower_that_stops_reading_costs_a_bounded_amount(
         assert get(host.server.api, f"{host.path}/containers/{name}/logs?tail=5")["lines"]
         most = max(most, memory(host.server))
     for each in lazy:
+        assert b"text/event-stream" in each.recv(4096)
         each.close()
     assert most - before < 64 * MIB, f"{(most - before) // MIB} MiB more"
     assert agent(host.server.api, host.process.name)["connected"]

@@ -272,3 +272,32 @@ async def test_what_is_done_to_a_container_does_not_hide_how_a_deploy_ended(
     await agent.say("result", command_id=late.id, success=True, output="up at last")
     await heard(roci, agent)
     assert (await roci.read(applications.get, shop.id)).status == "running"
+
+
+async def test_an_application_is_restarted_whole_by_one_operation(
+    roci: Roci, agent: ScriptedAgent, shop: Application
+) -> None:
+    run = await execute.restart(roci, shop.id, 3)
+    frame = await agent.hear()
+    assert (frame["type"], frame["project"], frame["timeout_seconds"]) == ("restart", "shop", 3)
+    with pytest.raises(Conflict, match="a restart under way"):
+        await deploy.stop(roci, shop.id)
+    with pytest.raises(Conflict, match="a restart under way"):
+        await execute.control(roci, agent.agent_id, "stop", "shop-web-1")
+    await agent.say("result", command_id=run.operation.id, success=True, exit_code=0, stdout="shop-web-1\n")
+    row = await ended(roci, run)
+    assert (row.kind, row.status, row.application_id) == ("restart", "succeeded", shop.id)
+
+
+async def test_what_does_not_run_is_not_restarted(roci: Roci, agent: ScriptedAgent, shop: Application) -> None:
+    new = await roci.write(applications.add, "new", COMPOSE)
+    with pytest.raises(Conflict, match="lies on no host"):
+        await execute.restart(roci, new.id)
+    with pytest.raises(Invalid):
+        await execute.restart(roci, shop.id, -1)
+    stopping = await deploy.stop(roci, shop.id)
+    await agent.answer()
+    if run := roci.part(Operator).run(stopping.id):
+        await ended(roci, run)
+    with pytest.raises(Conflict, match="nothing to restart"):
+        await execute.restart(roci, shop.id)
