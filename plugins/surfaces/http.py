@@ -346,7 +346,7 @@ def returns(
         note = documented(view)
         note.result, note.status, note.also = result, status, also
         note.media, note.other_media = media, other_media
-        note.query, note.uuids = {**(query or {}), **(PAGING if paged else {})}, uuids
+        note.query, note.uuids = {**(query or {}), **(PAGING if paged else {})}, (*note.uuids, *uuids)
         return view
 
     return decorate

@@ -6,11 +6,13 @@ requests are read with, and pydantic writes their schemas. What a view says of i
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from quart import Blueprint, Quart, current_app
+import msgspec
+from quart import Blueprint, Quart, Response, current_app
 from werkzeug.routing import Rule
 
 from roci import Answer, Roci, RociError, Surface, __version__, hookimpl
@@ -19,7 +21,7 @@ from .description.operations import operation, tag, wanted
 from .description.schemas import Schemas
 from .description.shared import merge
 from .dialect import MEDIA
-from .http import JSON, documented, public, roci
+from .http import JSON, documented, public
 
 routes = Blueprint("openapi", __name__)
 CREDENTIALS = {
@@ -56,12 +58,16 @@ class Served(NamedTuple):
 
 @routes.get("/openapi.json")
 @public
-async def show() -> Any:
+async def show() -> Response:
     """This description."""
-    app = current_app
-    if "openapi" not in app.extensions:
-        app.extensions["openapi"] = describe(app, roci)
-    return app.extensions["openapi"]
+    app = cast(Any, current_app)._get_current_object()
+    if "openapi" not in app.extensions:  # it takes half a second, in which others must be answered
+        app.extensions["openapi"] = asyncio.ensure_future(asyncio.to_thread(_encoded, app))
+    return Response(await asyncio.shield(app.extensions["openapi"]), content_type=JSON)
+
+
+def _encoded(app: Quart) -> bytes:
+    return msgspec.json.encode(describe(app, app.extensions["roci"]))
 
 
 def describe(app: Quart, roci: Roci) -> dict[str, Any]:

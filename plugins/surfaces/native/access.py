@@ -6,12 +6,12 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from roci import Actor, Invalid
+from roci import Actor, Invalid, NotFound
 
 from ...domain import access, principals, rules
 from ...domain.access import Explanation
 from ...domain.principals import Principal
-from ..http import actor, paging, require, returns, roci, signed_in
+from ..http import actor, paging, raises, require, returns, roci, signed_in
 from . import people_shapes as shapes
 from .shapes import page
 
@@ -33,6 +33,7 @@ async def permissions() -> Any:
 @routes.get("/explain")
 @signed_in
 @returns(shapes.ExplanationOut, query={"subject": "string", "action": "string", "resource": "string"})
+@raises(NotFound)
 async def explain() -> Any:
     """Why `subject` (a name; else I) may or may not do `action` on `resource` (else the whole of ROCI)."""
     who = await actor()

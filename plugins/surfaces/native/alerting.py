@@ -6,14 +6,14 @@ from typing import Any, Literal, cast
 
 from quart import Blueprint, request
 
-from roci import Malformed
+from roci import Malformed, NotFound
 
 from ...domain import alerts
 from ...domain.alerts import Alert, NewThreshold, Threshold
 from ...domain.hostkeys import resource
 from ...work import alerts as judge
 from ...work.alerts.settings import AlertSettings
-from ..http import accepts, needs, paging, require, returns, roci, signed_in, uuid
+from ..http import accepts, needs, paging, raises, require, returns, roci, signed_in, uuid
 from . import alert_shapes as wire
 from . import shapes
 
@@ -106,6 +106,7 @@ async def rules() -> Any:
 @signed_in
 @accepts(wire.NewRule)
 @returns(wire.RuleOut, status=201)
+@raises(NotFound)
 async def add(new: wire.NewRule) -> Any:
     """Add a rule: alert when a host's metric is above (gt) or below (lt) a value.
 

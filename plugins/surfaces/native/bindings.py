@@ -9,7 +9,7 @@ from quart import Blueprint, request
 from roci import NotFound
 
 from ...domain import access, roles
-from ..http import accepts, needs, paging, require, returns, roci, signed_in
+from ..http import accepts, needs, paging, raises, require, returns, roci, signed_in
 from . import people_shapes as shapes
 from .shapes import Done, done, page
 
@@ -35,6 +35,7 @@ async def index() -> Any:
 @signed_in
 @accepts(shapes.NewBinding)
 @returns(shapes.BindingOut, status=201)
+@raises(NotFound)
 async def add(new: shapes.NewBinding) -> Any:
     """Give somebody a role that one holds oneself, with bindings.create there. They need not exist yet."""
     await require("bindings.create", _resource(new.space))

@@ -6,12 +6,12 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from roci import Actor, Forbidden, Malformed, Sensitive, now
+from roci import Actor, Forbidden, Malformed, NotFound, Sensitive, now
 
 from ...domain import access, credentials, principals, rules
 from ...domain.credentials import Token
 from ...domain.principals import Principal
-from ..http import accepts, actor, paging, require, returns, roci, signed_in
+from ..http import accepts, actor, paging, raises, require, returns, roci, signed_in
 from . import people_shapes as shapes
 from .shapes import Done, done, page
 
@@ -21,6 +21,7 @@ routes = Blueprint("tokens", __name__, url_prefix="/tokens")
 @routes.get("")
 @signed_in
 @returns(shapes.Tokens, paged=True, query={"user": "string", "all": "boolean"})
+@raises(NotFound)
 async def index() -> Any:
     """List my tokens, newest first; `user` (a name) or `all=true` lists others', with tokens.list."""
     limit, offset = paging()
@@ -50,6 +51,7 @@ def _tokens(whose: str | None, who: Actor) -> list[Token]:
 @signed_in
 @accepts(shapes.NewToken)
 @returns(shapes.IssuedToken, status=201)
+@raises(NotFound)
 async def add(new: shapes.NewToken) -> Any:
     """Make a token for myself; for `user` with tokens.create, if they may do nothing that I may not."""
     who = await actor()
