@@ -13,12 +13,12 @@ from quart import Blueprint, Request
 from roci import Roci, Surface, hookimpl
 
 from ..dialect import dialect
-from . import alerts, auth, commands, docker, keys, logs, metrics, servers, sockets, status
+from . import alerts, auth, commands, docker, first_agent, keys, logs, metrics, servers, sockets, status
 from .auth import ChatopsSettings, Registrations
 from .errors import ERROR_BODIES, answer
 
 PREFIX, ALONE = "/api/v1", "/chatops/api/v1"
-MODULES = (auth, servers, metrics, docker, logs, commands, alerts, keys, sockets)
+MODULES = (auth, servers, metrics, docker, logs, commands, alerts, keys, sockets, first_agent)
 
 
 def claims(request: Request, body: bytes) -> bool:
