@@ -64,7 +64,7 @@ async def container_logs(id: str, container: str) -> Any:
     as events: `lines` ({"lines"}) as they come, at last `end` ({"reason"})."""
     wanted = wanted_lines()
     if wants_events():
-        return stream(roci, events(await logs.follow(roci, id, container, wanted)))
+        return stream(roci, events(_named(await logs.follow(roci, id, container, wanted))))
     return lines_out(await logs.last(roci, id, container, wanted))
 
 
@@ -81,18 +81,24 @@ def wanted_lines() -> logs.Wanted:
     return logs.Wanted(int(tail), since, until, request.args.get("timestamps") == "true")
 
 
-def lines_out(found: logs.Lines) -> Response:
+def lines_out(found: object) -> Response:
     """As JSON, by the quick encoder: they may be megabytes."""
     return Response(msgspec.json.encode(found), content_type=JSON)
 
 
-async def events(lines: AsyncGenerator[list[str], None]) -> AsyncIterator[ServerSent]:
+async def _named(lines: AsyncGenerator[list[str], None]) -> AsyncGenerator[dict[str, Any], None]:
+    async with contextlib.aclosing(lines):
+        async for some in lines:
+            yield {"lines": some}
+
+
+async def events(lines: AsyncGenerator[dict[str, Any], None]) -> AsyncIterator[ServerSent]:
     """A stream that says how it ended, since its status has been sent long before."""
     reason = ""
     async with contextlib.aclosing(lines):
         try:
             async for some in lines:
-                yield ServerSent("lines", {"lines": some})
+                yield ServerSent("lines", some)
         except RociError as error:
             reason = error.message
     yield ServerSent("end", {"reason": reason})

@@ -65,6 +65,18 @@ class LogLines(TypedDict):
     truncated: bool
 
 
+class NamedLine(TypedDict):
+    container: str
+    line: str
+
+
+class MergedLines(TypedDict):
+    """Of several containers, the oldest first."""
+
+    lines: list[NamedLine]
+    truncated: bool
+
+
 class Prunable(TypedDict):
     """What would be removed, by kind."""
 
