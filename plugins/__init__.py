@@ -69,6 +69,7 @@ DEFAULT: tuple[str, ...] = (
     "matchers.logic",
     "backends.compose",
     "backends.docker",
+    "backends.swarm",
     "agent.commands.projects",
     "agent.commands.compose",
     "agent.commands.containers",
@@ -81,6 +82,7 @@ DEFAULT: tuple[str, ...] = (
     "agent.commands.updates",
     "agent.commands.power",
     "agent.commands.prune",
+    "agent.commands.swarm",
     "auth.automation",
     "auth.open",
     "auth.jwt",
@@ -118,6 +120,7 @@ COMMANDS: tuple[str, ...] = (
 AGENT: tuple[str, ...] = (
     "backends.compose",
     "backends.docker",
+    "backends.swarm",
     "agent.commands.projects",
     "agent.commands.compose",
     "agent.commands.containers",
@@ -130,4 +133,5 @@ AGENT: tuple[str, ...] = (
     "agent.commands.updates",
     "agent.commands.power",
     "agent.commands.prune",
+    "agent.commands.swarm",
 )

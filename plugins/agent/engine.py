@@ -22,6 +22,7 @@ from roci import StepFailed, Unavailable
 T = TypeVar("T")
 
 SOCKET = "unix:///var/run/docker.sock"
+MOMENT = 2.0  # seconds it has for what nobody can wait for
 LIMIT = 10.0  # seconds an engine has to answer a question
 CHANGE = 60.0  # seconds it has to carry out a change
 THREADS = 16  # calls at once; with more than that outstanding the engine counts as hung
@@ -112,6 +113,14 @@ class Engine:
         found = await self.call(lambda api: api.containers(all=True))
         self.listed = [described(container) for container in found]
         return self.listed
+
+    async def manages_swarm(self) -> bool:
+        """Whether this engine is a manager of a swarm. Raises Unavailable."""
+        try:
+            await self.call(lambda api: api.inspect_swarm(), limit=MOMENT)
+        except Refused:
+            return False
+        return True
 
     async def ping(self) -> str | None:
         """None when the engine answers, else what is wrong and the command that mends it."""
@@ -235,6 +244,7 @@ def _socket_problem(address: str) -> str | None:
 def described(container: Mapping[str, Any]) -> dict[str, Any]:
     """One entry of the engine's list of containers, for heartbeats."""
     names = [name.lstrip("/") for name in container.get("Names") or []]
+    labels = container.get("Labels") or {}
     created = datetime.datetime.fromtimestamp(container.get("Created") or 0, datetime.UTC)
     return {
         "id": container["Id"][:12],
@@ -244,7 +254,7 @@ def described(container: Mapping[str, Any]) -> dict[str, Any]:
         "state": container.get("Status") or "",
         "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "ports": sorted({_port(port) for port in container.get("Ports") or []}),
-        "app": (container.get("Labels") or {}).get("com.docker.compose.project"),
+        "app": labels.get("com.docker.compose.project") or labels.get("com.docker.stack.namespace"),
     }
 
 

@@ -16,7 +16,7 @@ from .engine import engine
 from .hub import Hub
 from .journal import Journal
 from .metrics import HostSampler
-from .runner import commands_of
+from .runner import checks, commands_of
 from .worker import AgentSettings, Worker
 
 log = logging.getLogger("roci.agent")
@@ -116,7 +116,7 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
         await asyncio.to_thread(journal.recover)
         docker = engine(mine.engine)
         sampler = HostSampler(docker, mine.host_root)
-        worker = Worker(mine, journal, docker, roci.backends, commands_of(roci.pm), sampler)
+        worker = Worker(mine, journal, docker, roci.backends, commands_of(roci.pm), sampler, checks(docker))
         roci.spawn(keep_connected(worker, roci.part(Hub)), "serve this machine")
     yield
     if worker:

@@ -20,7 +20,8 @@ import roci
 from roci import Settings, StartupError
 
 from . import wire
-from .engine import engine
+from .abilities import Check
+from .engine import Engine, engine
 from .journal import Journal
 from .metrics import HostSampler
 from .worker import AgentSettings, Worker
@@ -112,7 +113,12 @@ def make_worker(settings: Settings, mine: AgentSettings) -> Worker:
     journal = Journal(mine.state)
     journal.recover()
     docker = engine(mine.engine)
-    return Worker(mine, journal, docker, backends, commands_of(pm), HostSampler(docker, mine.host_root))
+    return Worker(mine, journal, docker, backends, commands_of(pm), HostSampler(docker, mine.host_root), checks(docker))
+
+
+def checks(docker: Engine) -> dict[str, Check]:
+    """What a host offers only while it can."""
+    return {"backend:swarm": docker.manages_swarm}
 
 
 def commands_of(pm: pluggy.PluginManager) -> dict[str, roci.Command]:

@@ -20,9 +20,10 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from roci import Backend, Command, Malformed, RociError, Site, Spec, StartupError, Step, StepFailed, __version__
+from roci import Backend, Command, Malformed, RociError, Site, Spec, Step, StepFailed, __version__
 
 from . import wire
+from .abilities import Abilities, Check
 from .journal import Identity, Journal
 from .masking import Masker
 from .output import Output
@@ -32,7 +33,6 @@ from .steps import perform
 log = logging.getLogger("roci.agent")
 TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
 BASIC = ("deploy", "stop", "start", "delete")
-NOT_BY_DEFAULT = ("exec", "terminal", "reboot")
 Asked = wire.Deploy | wire.Stop | wire.Hand
 COMMAND_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -116,13 +116,15 @@ class Worker:
         backends: Mapping[str, Backend],
         commands: Mapping[str, Command],
         sampler: Sampler | None = None,
+        checks: Mapping[str, Check] | None = None,
     ) -> None:
         self.settings = settings
         self.journal = journal
         self.status = "unknown"  # what the server said of this host: pending, approved, rejected
         self._engine, self._backends, self._commands = engine, backends, commands
         self._sampler = sampler if settings.metrics else None
-        self.allowed = allowed([*BASIC, *self._extras()], settings.allow)
+        self._abilities = Abilities([*BASIC, *self._extras()], settings.allow, checks or {})
+        self.allowed = self._abilities.allowed
         self._running: dict[str, Running] = {}
         self._order: dict[str, asyncio.Lock] = {}  # one at a time for each application
         self._room, self._hands = asyncio.Semaphore(settings.parallel), asyncio.Semaphore(settings.hands)
@@ -139,22 +141,31 @@ class Worker:
 
     async def converse(self, connection: Connection) -> None:
         """Speak over one connection until it ends, which raises wire.Closed."""
+        await self._abilities.look()
         await connection.send(wire.encode(self._register()))
         admitted = asyncio.Event()
         listening = asyncio.create_task(self._listen(connection, admitted))
         beating = asyncio.create_task(self._beat(connection, admitted))
+        changing = asyncio.create_task(self._changing())
         try:
-            await asyncio.wait({listening, beating}, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait({listening, beating, changing}, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             self._connection = None
             readers = [running.work for running in self._running.values() if running.reads]
-            for task in (listening, beating, *readers):
+            for task in (listening, beating, changing, *readers):
                 task.cancel()
-            await asyncio.gather(listening, beating, return_exceptions=True)
+            await asyncio.gather(listening, beating, changing, return_exceptions=True)
         if (error := _failure(beating)) and not _failure(listening):
             log.error("heartbeats failed, so the connection is taken up again", exc_info=error)
             raise wire.Closed
+        if (error := _failure(changing)) and not _failure(listening):
+            raise error
         await listening
+
+    async def _changing(self) -> None:
+        await self._abilities.changed()
+        log.info("this host can do other things than before, and registers anew")
+        raise wire.Closed
 
     async def _listen(self, connection: Connection, admitted: asyncio.Event) -> None:
         while True:
@@ -184,7 +195,7 @@ class Worker:
             agent_version=__version__,
             agent_id=known.agent_id,
             agent_token=known.agent_token,
-            capabilities=["ack", *(name for name in self.allowed if name not in BASIC)],
+            capabilities=["ack", *(name for name in self._abilities.offered if name not in BASIC)],
             os=platform.system().lower(),
             arch=platform.machine(),
         )
@@ -393,17 +404,6 @@ def _planned(backend: Backend, action: Any, spec: Spec) -> list[Step]:
     if action == "deploy":
         backend.validate(spec)
     return backend.plan(action, spec)
-
-
-def allowed(known: list[str], changes: list[str]) -> list[str]:
-    """What a host does of what it could: all but a few, those added by name, less those with a minus."""
-    names = {change.removeprefix("-") for change in changes}
-    if unknown := names - set(known) - set(NOT_BY_DEFAULT):
-        raise StartupError(f"agent.allow: {', '.join(sorted(unknown))} is unknown; there are {', '.join(known)}")
-    if missing := [name for name in NOT_BY_DEFAULT if name in changes and name not in known]:
-        log.warning("agent.allow: this version has no %s yet", ", ".join(missing))
-    on = [name for name in known if name not in NOT_BY_DEFAULT or name in changes]
-    return [name for name in on if f"-{name}" not in changes]
 
 
 def _failure(task: asyncio.Task[None]) -> BaseException | None:

@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import pytest
 
-from roci import Invalid, Site, Spec, StartupError, Step, StepFailed, Unavailable
+from roci import Invalid, Site, Spec, Step, StepFailed, Unavailable
 from roci_plugins.agent import wire
 from roci_plugins.agent.engine import Refused
 from roci_plugins.agent.journal import RESTARTED, Identity, Journal
 from roci_plugins.agent.local import Pipe, pipe
 from roci_plugins.agent.scripted import until
-from roci_plugins.agent.worker import AgentSettings, Worker, allowed
+from roci_plugins.agent.worker import AgentSettings, Worker
 
 
 class Engine:
@@ -383,16 +383,3 @@ async def test_what_the_server_says_wrongly_is_no_end(host: Host) -> None:
     await host.say("deploy", app_id="a1")
     await host.say("ping")
     assert await host.hear("pong")
-
-
-def test_the_allowed_are_all_but_a_few_and_what_was_changed_by_name() -> None:
-    known = ["deploy", "cancel", "exec", "reboot"]
-    assert allowed(known, []) == ["deploy", "cancel"]
-    assert allowed(known, ["exec", "-cancel"]) == ["deploy", "exec"]
-    with pytest.raises(StartupError, match="reboott is unknown"):
-        allowed(known, ["reboott"])
-
-
-def test_what_this_version_cannot_do_may_be_allowed_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    assert allowed(["deploy", "cancel"], ["exec", "reboot", "-terminal"]) == ["deploy", "cancel"]
-    assert caplog.messages == ["agent.allow: this version has no exec, reboot yet"]

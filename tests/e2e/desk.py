@@ -19,6 +19,7 @@ class Desk:
     def __init__(self) -> None:
         self.url = ""
         self.heartbeats = 0
+        self.containers: list[dict[str, Any]] = []  # as the last heartbeat had them
         self.registered: dict[str, Any] = {}
         self.frames: list[dict[str, Any]] = []
         self._socket: ServerConnection | None = None
@@ -35,6 +36,7 @@ class Desk:
                 frame = json.loads(text)
                 if frame["type"] == "heartbeat":
                     self.heartbeats += 1
+                    self.containers = frame.get("containers", self.containers)
                 else:
                     self.frames.append(frame)
                 if frame["type"] == "result":

@@ -18,6 +18,7 @@ from .folders import folder
 from .replacing import name_of
 
 FILES = "com.docker.compose.project.config_files"
+STACK = "com.docker.stack.namespace"
 FOLDER = "com.docker.compose.project.working_dir"
 SHOWN = 5  # names in a message
 
@@ -29,6 +30,10 @@ async def claim(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None
     found = await engine(site.docker_host).call(lambda api: list(api.containers(all=True, filters={"label": [label]})))
     if others := foreign(found, file):
         raise StepFailed(_refusal(project, others))
+    stack = f"{STACK}={project}"
+    if tasks := await engine(site.docker_host).call(lambda api: list(api.containers(filters={"label": [stack]}))):
+        names = ", ".join(sorted(map(name_of, tasks))[:SHOWN])
+        raise StepFailed(f"a stack named {project!r} runs in the swarm of this host: {names}. Remove that first")
     yield ""  # there is nothing to tell
 
 

@@ -15,10 +15,9 @@ from roci import Spec
 
 from ...backends.containers import HASH, PROJECT
 from .compose import FILE
-from .projects import FILES, FOLDER
+from .projects import FILES, FOLDER, STACK
 from .replacing import name_of
 
-STACK = "com.docker.stack.namespace"
 OURS = "it belongs to an application"
 STACKS = "it belongs to a swarm's stack"
 NAMELESS = "<none>"
@@ -50,12 +49,21 @@ class Inventory:
     networks: Sequence[Listed] = ()
     volumes: Sequence[Listed] = ()
     builds: Sequence[Listed] = ()
+    stacks: frozenset[str] | None = frozenset()  # in the swarm; None: only its managers know
     sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)  # bytes, by id or name
 
 
 def inventory(api: Any) -> Inventory:
     """In a thread, with docker's low-level client."""
-    return Inventory(api.containers(all=True), api.images(all=True), api.networks(), api.volumes().get("Volumes") or ())
+    containers, images, networks = api.containers(all=True), api.images(all=True), api.networks()
+    return Inventory(containers, images, networks, api.volumes().get("Volumes") or (), stacks=_stacks(api))
+
+
+def _stacks(api: Any) -> frozenset[str] | None:
+    swarm = api.info().get("Swarm") or {}
+    if swarm.get("ControlAvailable"):
+        return frozenset(_labels(service["Spec"]).get(STACK, "") for service in api.services())
+    return frozenset() if swarm.get("LocalNodeState", "inactive") == "inactive" else None
 
 
 def measured(usage: Mapping[str, Any], into: Inventory) -> None:
@@ -101,9 +109,9 @@ def _is_ours(container: Listed, base: Path) -> bool:
     return HASH in labels or any(place and Path(place).is_relative_to(base) for place in places)
 
 
-def _why(one: Listed, ours: frozenset[str] = frozenset()) -> str:
+def _why(found: Inventory, one: Listed, ours: frozenset[str] = frozenset()) -> str:
     labels = _labels(one)
-    if STACK in labels:
+    if STACK in labels and (found.stacks is None or labels[STACK] in found.stacks):
         return STACKS
     return OURS if labels.get(PROJECT, "") in ours else ""
 
@@ -111,7 +119,7 @@ def _why(one: Listed, ours: frozenset[str] = frozenset()) -> str:
 def _containers(found: Inventory, base: Path) -> Iterator[Thing]:
     for one in found.containers:
         if one["State"] in ENDED:
-            why = _why(one) or (OURS if _is_ours(one, base) else "")
+            why = _why(found, one) or (OURS if _is_ours(one, base) else "")
             size = found.sizes.get(one["Id"])
             yield Thing("containers", one["Id"], name_of(one), size, _remove("remove_container", one["Id"]), why)
 
@@ -128,7 +136,9 @@ def _networks(found: Inventory, staying: Sequence[Listed], ours: frozenset[str])
     for one in found.networks:
         made = one["Scope"] == "local" and one["Driver"] not in ("null", "host") and not one.get("Ingress")
         if made and one["Name"] not in ("bridge", "docker_gwbridge") and not {one["Id"], one["Name"]} & used:
-            yield Thing("networks", one["Id"], one["Name"], 0, _remove("remove_network", one["Id"]), _why(one, ours))
+            yield Thing(
+                "networks", one["Id"], one["Name"], 0, _remove("remove_network", one["Id"]), _why(found, one, ours)
+            )
 
 
 def _volumes(found: Inventory, staying: Sequence[Listed], ours: frozenset[str]) -> Iterator[Thing]:
@@ -136,7 +146,9 @@ def _volumes(found: Inventory, staying: Sequence[Listed], ours: frozenset[str]) 
     for one in found.volumes:
         name = one["Name"]
         if name not in used:
-            yield Thing("volumes", name, name, found.sizes.get(name), _remove("remove_volume", name), _why(one, ours))
+            yield Thing(
+                "volumes", name, name, found.sizes.get(name), _remove("remove_volume", name), _why(found, one, ours)
+            )
 
 
 def _images(found: Inventory, staying: Sequence[Listed], named_too: bool) -> Iterator[Thing]:

@@ -39,6 +39,7 @@ def names(found: Inventory, *kinds: str, unused_images: bool = False, ours: froz
 
 def test_containers_that_ended_go_unless_an_application_owns_them() -> None:
     found = Inventory(
+        stacks=frozenset({"swarmed"}),
         containers=[
             container("running", "running"),
             container("paused", "paused"),
@@ -49,16 +50,18 @@ def test_containers_that_ended_go_unless_an_application_owns_them() -> None:
             container("of-others", Labels=composed("wiki", "/home/me/wiki")),
             container("almost", Labels=composed("data2", "/data2/shop")),
             container("task", Labels={"com.docker.stack.namespace": "swarmed"}),
-        ]
+            container("of-gone-stack", Labels={"com.docker.stack.namespace": "removed"}),
+        ],
     )
     assert names(found, "containers") == (
-        {"containers": ["once", "made", "of-others", "almost"]},
+        {"containers": ["once", "made", "of-others", "almost", "of-gone-stack"]},
         {"stopped-app": OURS, "stopped-plain": OURS, "task": STACKS},
     )
 
 
 def test_networks_and_volumes_of_a_stopped_application_stay_with_it() -> None:
     found = Inventory(
+        stacks=None,
         containers=[
             container("shop-1", Labels=composed("shop", "/data/shop"), joined=["shop_default"], mounts=["shop_db"]),
             container("once", joined=["tmp"], mounts=["scratch"]),
