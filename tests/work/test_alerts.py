@@ -18,6 +18,7 @@ from roci_plugins.domain.hosts import Host, Introduction
 from roci_plugins.work import alerts as work
 from roci_plugins.work import deploy, execute
 from roci_plugins.work.alerts.live import Judge
+from roci_plugins.work.alerts.mutes import MUTING
 from roci_plugins.work.metrics import Metrics
 from roci_plugins.work.operate import Operator
 
@@ -232,6 +233,16 @@ async def test_a_heartbeat_is_judged_like_any_sample(roci: Roci, agent: Scripted
 
 
 DISKS = (("/", 40), ("/data", 95))
+
+
+async def test_a_host_whose_agent_never_came_is_judged_by_the_samples_that_are_posted_for_it(
+    roci: Roci, clock: Clock
+) -> None:
+    host = await roci.write(hosts.expect, "pi")
+    await watch(roci, host)
+    tell(roci, host, 90)
+    miss(roci, clock)
+    assert [row.message for row in await listed(roci)] == ["cpu on pi is 90.0 (threshold: gt 80)"]
 
 
 async def test_service_is_one_while_the_host_is_offline(roci: Roci, agent: ScriptedAgent, clock: Clock) -> None:
@@ -528,6 +539,11 @@ async def test_a_container_that_roci_restarts_alarms_nobody(roci: Roci, agent: S
     await agent.answer()
     await ended(roci, run.operation.id)
     assert await types(roci) == []
+
+
+async def test_every_operation_on_containers_keeps_quiet(roci: Roci) -> None:
+    harmless = {"exec", "image_pull", "prune", "registry_login", "registry_logout"}
+    assert roci.operations.keys() == MUTING | harmless, "decide what a new one is"
 
 
 async def test_a_host_that_roci_restarts_is_missed_only_when_it_does_not_come_back(

@@ -142,6 +142,8 @@ class Watched:
         """The next heartbeat; the names that are gone since the last one."""
         names = set()
         for one in found:
+            if not one.name:
+                continue  # nobody could say which it is
             names.add(one.name)
             if (track := self.tracks.get(one.name)) is None:
                 track = self.tracks[one.name] = Track(one.id, "", None)

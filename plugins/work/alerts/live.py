@@ -20,6 +20,7 @@ from ...agent.sample import Sample
 from ...domain import alerts, applications, operations
 from ...domain.alerts import Fire, Threshold
 from ...domain.applications import Application
+from ...domain.hosts import Host
 from .board import Board
 from .containers import Verdict, Watched
 from .forecast import Growth
@@ -47,11 +48,12 @@ class Judge:
         self._growth: dict[str, Growth] = {}
         self._mutes = Mutes()
         self._refreshing = asyncio.Lock()
+        self._expected: dict[str, str] = {}  # the names of hosts that have thresholds, and whose agent never came
 
     async def load(self) -> None:
         await self.board.load()
-        for row in await self._roci.read(alerts.thresholds):
-            self._take(row)
+        for row, hostname in await self._roci.read(_rows):
+            self._take(row, hostname)
         for operation in await self._roci.read(operations.unfinished):
             await self.begun(operation.id)
         for key in list(self.board.open):
@@ -60,7 +62,7 @@ class Judge:
 
     def _hostname(self, host_id: str) -> str:
         live = self._hub.roster.get(host_id)
-        return live.host.hostname if live else "a host that never came"
+        return live.host.hostname if live else self._expected.get(host_id, "a host")
 
     def _is_on(self, condition: str, host_id: str) -> bool:
         return self.settings.is_on(condition, self._hostname(host_id))
@@ -70,12 +72,14 @@ class Judge:
     async def refresh(self, host_id: str, threshold_id: str) -> None:
         """A threshold was added, changed or removed. One at a time, so that the newest is what holds."""
         async with self._refreshing:
-            row = await self._roci.read(Threshold.get_or_none, Threshold.id == threshold_id)
+            rows = await self._roci.read(_rows, threshold_id)
             self._drop(host_id, threshold_id)
-            if row:
-                self._take(row)
+            for row, hostname in rows:
+                self._take(row, hostname)
 
-    def _take(self, row: Threshold) -> None:
+    def _take(self, row: Threshold, hostname: str) -> None:
+        if row.host_id not in self._hub.roster:
+            self._expected[row.host_id] = hostname
         if row.enabled:
             self._rules.setdefault(row.host_id, {})[row.id] = Rule(row)
 
@@ -264,8 +268,17 @@ class Judge:
         self.board.forget(host_id)
         self._mutes.forget(host_id)
         self._met.discard(host_id)
-        for kept in (self._rules, self._gone, self._watched, self._seen, self._growth):
+        for kept in (self._rules, self._gone, self._watched, self._seen, self._growth, self._expected):
             kept.pop(host_id, None)
+
+
+def _rows(threshold_id: str | None = None) -> list[tuple[Threshold, str]]:
+    """A threshold, or all, each with the name of its host."""
+    found = alerts.thresholds() if threshold_id is None else Threshold.select().where(Threshold.id == threshold_id)
+    rows: list[Threshold] = list(found)
+    here = Host.select(Host.id, Host.hostname).where(Host.id.in_({row.host_id for row in rows}))
+    names = {host.id: host.hostname for host in here}
+    return [(row, names.get(row.host_id, "")) for row in rows]
 
 
 def _never(container: wire.Container) -> bool:

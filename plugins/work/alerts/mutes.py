@@ -7,7 +7,7 @@ import math
 
 from ...agent.wire import Container
 
-ON_CONTAINERS = {"deploy", "start", "stop", "delete", "container"}
+ON_CONTAINERS = {"deploy", "start", "stop", "restart", "delete", "container"}
 ON_HOSTS = {"reboot"}
 MUTING = ON_CONTAINERS | ON_HOSTS
 
