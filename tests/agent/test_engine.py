@@ -265,3 +265,19 @@ async def test_streams_leave_room_for_questions_and_there_are_not_too_many(fake:
     go.set()
     for stream in streams:
         assert [piece async for piece in stream] == []
+
+
+def test_a_task_of_a_swarm_belongs_to_the_application_that_its_stack_is() -> None:
+    assert described({**CONTAINER, "Labels": {"com.docker.stack.namespace": "shop"}})["app"] == "shop"
+    assert described({**CONTAINER, "Labels": None})["app"] is None
+
+
+async def test_an_engine_tells_whether_it_manages_a_swarm(fake: FakeEngine) -> None:
+    engine = Engine(fake.address)
+    fake.answers["/v1.41/swarm"] = 503, {"message": "This node is not a swarm manager."}
+    assert not await engine.manages_swarm()
+    fake.answers["/v1.41/swarm"] = 200, {"ID": "abc"}
+    assert await engine.manages_swarm()
+    fake.silent = True
+    with pytest.raises(Unavailable):
+        await Engine(fake.address, limit=0.2).manages_swarm()
