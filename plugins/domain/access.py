@@ -138,7 +138,7 @@ def _held(who: Actor) -> list[Grant] | None:
         return [Grant(scope, ANY, None) for scope in who.scopes if _may_all(who, scope)]
     if ANY in who.rights:
         return None
-    principal = Principal.get_or_none(Principal.id == who.id)
+    principal = Principal.by_id(who.id)
     return grants(principal) if principal is not None else [Grant(right, ANY, None) for right in who.rights]
 
 

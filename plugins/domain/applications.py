@@ -90,7 +90,7 @@ class ApplicationRemoved(Event):
 
 
 def get(application_id: str) -> Application:
-    application: Application | None = Application.get_or_none(Application.id == application_id)
+    application: Application | None = Application.by_id(application_id)
     if application is None:
         raise NotFound("Application not found")
     return application

@@ -86,7 +86,7 @@ class HostRemoved(Event):
 
 
 def get(host_id: str) -> Host:
-    host: Host | None = Host.get_or_none(Host.id == host_id)
+    host: Host | None = Host.by_id(host_id)
     if host is None:
         raise NotFound("Agent not found")
     return host
@@ -138,7 +138,7 @@ def refresh(host: Host, introduction: Introduction) -> Host:
 
 def find_by_token(host_id: str, token: str) -> Host | None:
     """The host whose agent holds this token; None for a wrong one, whatever record it names."""
-    host: Host | None = Host.get_or_none(Host.id == host_id)
+    host: Host | None = Host.by_id(host_id)
     if host is None or not host.token_digest or not secrets.compare_digest(host.token_digest, digest(token)):
         return None
     return host

@@ -91,7 +91,7 @@ class OperationFinished(Event):
 
 
 def get(operation_id: str) -> Operation:
-    operation: Operation | None = Operation.get_or_none(Operation.id == operation_id)
+    operation: Operation | None = Operation.by_id(operation_id)
     if operation is None:
         raise NotFound("Operation not found")
     return operation

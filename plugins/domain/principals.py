@@ -159,7 +159,7 @@ def shown(row: Principal) -> dict[str, Any]:
 
 
 def get(id: str) -> Principal:
-    row = Principal.get_or_none(Principal.id == id)
+    row = Principal.by_id(id)
     if row is None:
         raise NotFound("no such principal")
     return row
@@ -277,7 +277,7 @@ def still(id: str, password_set_at: datetime.datetime | None) -> Principal:
 
     Raises Unauthenticated if it was changed since, or if they were disabled or removed.
     """
-    row: Principal | None = Principal.get_or_none(Principal.id == id)
+    row: Principal | None = Principal.by_id(id)
     if row is None or row.disabled or row.password_set_at != password_set_at:
         raise Unauthenticated("your password was changed or your account disabled in between: sign in again")
     return row

@@ -230,7 +230,7 @@ async def remove_host(roci: Roci, host_id: str) -> None:
 
 def _latest(operation: Operation) -> Application | None:
     """The application an outcome tells the state of: it still lies on that host, and nothing later was begun."""
-    found: Application | None = Application.get_or_none(Application.id == operation.application_id)
+    found: Application | None = Application.by_id(operation.application_id or "")
     is_there = found is not None and found.deployed_host_id == operation.host_id
     return found if is_there and operations.is_latest(operation) else None
 
