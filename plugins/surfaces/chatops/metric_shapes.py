@@ -15,11 +15,20 @@ from ...agent.sample import Memory, Nic, Sample
 from .shapes import Body, aware
 
 GIB = 2**30
+EPOCH = 1970
 ROOT = "/"
 EVERYTHING = "all"  # the interface of a host that adds them up
 MEASURED = {"cpu_percent", "memory_percent", "disk_usage", "network", "cpu", "memory", "disk", "processes"}
 
-Moment = Annotated[datetime.datetime, AfterValidator(aware)]
+
+def _plausible(moment: datetime.datetime) -> datetime.datetime:
+    """A time that an hour may be taken from."""
+    if moment.year < EPOCH:
+        raise ValueError(f"must not be before {EPOCH}")
+    return moment
+
+
+Moment = Annotated[datetime.datetime, AfterValidator(aware), AfterValidator(_plausible)]
 
 
 # --- in ---

@@ -160,6 +160,8 @@ async def test_more_points_than_the_limit_are_averaged(admin: Api, host: Host) -
 WRONG = [
     ("start=soon", "start"),
     ("end=5x", "end"),
+    ("end=0001-01-01T00:30:00Z", "end"),
+    ("start=0001-01-01T00:00:00%2B23:00", "start"),
     ("start_time=x", "start_time"),
     ("limit=0", "limit"),
     ("limit=2001", "limit"),
