@@ -13,7 +13,7 @@ import pytest
 
 from roci import Invalid, Roci, Settings, Site, Spec, StepFailed, Unavailable
 from roci_plugins.agent import wire
-from roci_plugins.agent.runner import commands_of
+from roci_plugins.agent.host import commands_of
 from roci_plugins.agent.scripted import scripted_agent
 from roci_plugins.agent.steps import perform
 from roci_plugins.domain import policies

@@ -13,10 +13,8 @@ from roci import HealthCheck, Roci, hookimpl
 
 from . import wire
 from .engine import engine
+from .host import make_worker
 from .hub import Hub
-from .journal import Journal
-from .metrics import HostSampler
-from .runner import checks, commands_of
 from .worker import AgentSettings, Worker
 
 log = logging.getLogger("roci.agent")
@@ -112,11 +110,7 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
     if roci.settings.local_agent:
         mine = roci.section(AgentSettings)
         mine = msgspec.structs.replace(mine, state_dir=str(roci.settings.data / "local-agent"))
-        journal = Journal(mine.state)
-        await asyncio.to_thread(journal.recover)
-        docker = engine(mine.engine)
-        sampler = HostSampler(docker, mine.host_root)
-        worker = Worker(mine, journal, docker, roci.backends, commands_of(roci.pm), sampler, checks(docker))
+        worker = await asyncio.to_thread(make_worker, mine, roci.backends, roci.pm)
         roci.spawn(keep_connected(worker, roci.part(Hub)), "serve this machine")
     yield
     if worker:

@@ -12,18 +12,13 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
-import pluggy
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-import roci
-from roci import Settings, StartupError
+from roci import Settings, StartupError, core
 
 from . import wire
-from .abilities import Check
-from .engine import Engine, engine
-from .journal import Journal
-from .metrics import HostSampler
+from .host import make_worker
 from .worker import AgentSettings, Worker
 
 log = logging.getLogger("roci.agent")
@@ -105,30 +100,11 @@ async def keep_connected(worker: Worker, url: str) -> None:
         await asyncio.sleep(pause)
 
 
-def make_worker(settings: Settings, mine: AgentSettings) -> Worker:
+def worker_of(settings: Settings, mine: AgentSettings) -> Worker:
     """The worker of this host, with the backends and commands of the plugins an agent needs."""
-    loading = roci.core("loading")
+    loading = core("loading")
     pm = loading.load(settings, only=importlib.import_module("roci_plugins").AGENT)
-    backends = loading.by_name("backend", pm.hook.register_backends())
-    journal = Journal(mine.state)
-    journal.recover()
-    docker = engine(mine.engine)
-    return Worker(mine, journal, docker, backends, commands_of(pm), HostSampler(docker, mine.host_root), checks(docker))
-
-
-def checks(docker: Engine) -> dict[str, Check]:
-    """What a host offers only while it can."""
-    return {"backend:swarm": docker.manages_swarm}
-
-
-def commands_of(pm: pluggy.PluginManager) -> dict[str, roci.Command]:
-    """The agent commands of all plugins. Two of one name: StartupError."""
-    commands: dict[str, roci.Command] = {}
-    for found in reversed(pm.hook.register_agent_commands()):
-        if twice := commands.keys() & found.keys():
-            raise StartupError(f"two plugins register an agent command named {sorted(twice)[0]!r}")
-        commands |= found
-    return commands
+    return make_worker(mine, loading.by_name("backend", pm.hook.register_backends()), pm)
 
 
 async def run(settings: Settings, mine: AgentSettings) -> None:
@@ -136,7 +112,7 @@ async def run(settings: Settings, mine: AgentSettings) -> None:
     if not mine.server:
         raise StartupError("say which server: --server http://roci.lan:8080")
     url = socket_url(mine.server)
-    worker = make_worker(settings, mine)
+    worker = worker_of(settings, mine)
     task = asyncio.create_task(keep_connected(worker, url))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

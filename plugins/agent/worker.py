@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from roci import Backend, Command, Malformed, RociError, Site, Spec, Step, StepFailed, __version__
+from roci import Backend, Command, Malformed, RociError, Sensitive, Site, Spec, Step, StepFailed, __version__
 
 from . import wire
 from .abilities import Abilities, Check
@@ -47,6 +47,7 @@ class AgentSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     docker_host: str | None = None  # default: $DOCKER_HOST, else the local socket
     state_dir: str | None = None
     totp: str | None = None
+    key: Sensitive | None = None  # of this host, made at the server; it takes the place of a token of the agent's own
     allow: list[str] = []  # `exec` adds what is off by default, `-delete` takes something away
     parallel: int = 4  # deploys and the like at a time
     hands: int = 16  # other commands at a time: exec, container actions, …
@@ -194,7 +195,7 @@ class Worker:
             protocol=wire.PROTOCOL,
             agent_version=__version__,
             agent_id=known.agent_id,
-            agent_token=known.agent_token,
+            agent_token=self.settings.key or known.agent_token,
             capabilities=["ack", *(name for name in self._abilities.offered if name not in BASIC)],
             os=platform.system().lower(),
             arch=platform.machine(),

@@ -15,7 +15,6 @@ import secrets as random
 from collections.abc import Sequence
 
 import peewee
-import pyotp
 
 from roci import Conflict, Event, Invalid, NotFound, Roci, Sensitive, emit, hookimpl, now
 
@@ -139,11 +138,15 @@ def _scope(principal_id: str) -> str:
 
 def new_totp() -> Sensitive:
     """A secret for an app. It counts once a code of it has come back: see `add_totp`."""
+    import pyotp  # at first use: nobody may have a second factor
+
     return Sensitive(pyotp.random_base32())
 
 
 def totp_address(secret: str, name: str) -> Sensitive:
     """What the QR code says to the app."""
+    import pyotp
+
     return Sensitive(pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name="ROCI"))
 
 
@@ -180,6 +183,8 @@ def step_of(secret: str, code: str, at: datetime.datetime, after: int = 0) -> in
     digits = code.replace(" ", "")
     if not re.fullmatch(r"[0-9]{6}", digits):
         return None
+    import pyotp
+
     current = int(at.timestamp()) // STEP
     fitting = [
         step

@@ -12,6 +12,7 @@ from roci_plugins.agent.journal import Identity, Journal
 from roci_plugins.agent.local import pipe
 from roci_plugins.agent.scripted import until
 from roci_plugins.agent.worker import AgentSettings, Worker
+from roci_plugins.domain import hostkeys, hosts
 from roci_plugins.work import enrol
 
 
@@ -48,3 +49,12 @@ async def test_an_agent_with_a_token_nobody_knows_is_one_pending_host_until_it_i
     assert journal.identity().agent_id == first and journal.identity().agent_token != "t" * 64
     assert await meet(roci, worker) == first
     assert roci.part(Hub).roster[first].host.token_presented
+
+
+async def test_an_agent_with_a_key_is_the_host_that_the_key_is_of(roci: Roci, tmp_path: Path) -> None:
+    expected = await roci.write(hosts.expect, "nas")
+    _, key = await roci.write(hostkeys.issue, expected.id)
+    journal = Journal(tmp_path)
+    journal.remember(Identity("00000000-0000-4000-8000-000000000000", "t" * 64))
+    worker = Worker(AgentSettings(name="h1", key=key), journal, Engine(), {}, {})
+    assert await meet(roci, worker) == expected.id and worker.status == "approved"

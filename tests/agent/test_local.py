@@ -14,7 +14,7 @@ from roci_plugins.agent import wire
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.journal import Journal
 from roci_plugins.agent.local import Pipe, keep_connected, pipe
-from roci_plugins.agent.runner import make_worker
+from roci_plugins.agent.runner import worker_of
 from roci_plugins.agent.worker import AgentSettings, Worker
 
 
@@ -83,5 +83,5 @@ async def test_heartbeats_ask_the_engine_that_docker_host_names(
     """As deploys do: with an engine elsewhere, a host whose heartbeats asked the usual socket would know nothing."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/elsewhere.sock")
     mine = AgentSettings(server="http://127.0.0.1:1", state_dir=str(tmp_path / "state"))
-    heartbeat = await make_worker(Settings(data_dir=str(tmp_path)), mine).heartbeat()
+    heartbeat = await worker_of(Settings(data_dir=str(tmp_path)), mine).heartbeat()
     assert heartbeat.engine_error is not None and f"{tmp_path}/elsewhere.sock" in heartbeat.engine_error
