@@ -1,4 +1,4 @@
-"""The worker of the host that this process runs on, with all that it can do: of `roci agent` and of the server itself."""
+"""The worker of the host that this process runs on, with all it can do: of `roci agent` and of the server itself."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ class Worker:
             protocol=wire.PROTOCOL,
             agent_version=__version__,
             agent_id=known.agent_id,
-            agent_token=self.settings.key or known.agent_token,
+            agent_token=str(self.settings.key or "") or known.agent_token,
             capabilities=["ack", *(name for name in self._abilities.offered if name not in BASIC)],
             os=platform.system().lower(),
             arch=platform.machine(),
