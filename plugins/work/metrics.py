@@ -80,7 +80,8 @@ class Metrics:
         self._series = Series(roci.settings.data / FILE, tiers)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "metrics")
         self._held: dict[str, Held] = {}
-        self._waiting: list[Row] = []
+        self._waiting: list[Row] = []  # a row stays until it is in the file
+        self._writing = asyncio.Lock()
         self._hurried = False
         self._complained: dict[str, float] = {}
 
@@ -122,6 +123,8 @@ class Metrics:
 
     def _keep(self, row: Row) -> None:
         self._waiting.append(row)
+        if len(self._waiting) > WAITING:
+            del self._waiting[0]
         if len(self._waiting) >= BATCH and not self._hurried:
             self._hurried = True
             self._roci.spawn(self.flush(), "writing metrics")
@@ -137,16 +140,17 @@ class Metrics:
         try:
             self._take(host_id, samples.read(said))
         except Malformed as error:
-            self._complain(live, error)
+            self._complain(host_id, "%s sent metrics that are dropped: %s", live.host.hostname, error.message)
 
     def left(self, live: Live) -> None:
         """Its newest sample stays: the time in it tells."""
 
-    def _complain(self, live: Live, error: Malformed) -> None:
+    def _complain(self, of: str, words: str, *said: str) -> None:
+        """Log it, but not of the same one again and again."""
         clock = asyncio.get_running_loop().time()
-        if clock - self._complained.get(live.host.id, float("-inf")) >= SILENCE:
-            self._complained[live.host.id] = clock
-            log.warning("%s sent metrics that are dropped: %s", live.host.hostname, error.message)
+        if clock - self._complained.get(of, float("-inf")) >= SILENCE:
+            self._complained[of] = clock
+            log.warning(words, *said)
 
     # --- telling ---
 
@@ -197,33 +201,44 @@ class Metrics:
     # --- keeping ---
 
     async def flush(self) -> None:
-        """Write what is not written yet."""
-        rows, self._waiting, self._hurried = self._waiting, [], False
-        if not rows:
-            return
-        try:
-            await self._run(self._series.add, rows)
-        except RociError as error:
-            clock = asyncio.get_running_loop().time()
-            if clock - self._complained.get("", float("-inf")) >= SILENCE:
-                self._complained[""] = clock
-                log.warning("metrics are not saved yet: %s", error.message)
-            self._waiting = [*rows, *self._waiting][-WAITING:]
+        """Write what is not written yet. Whoever asked may go away: what was not written waits for the next time."""
+        async with self._writing:
+            if not (rows := list(self._waiting)):
+                return
+            try:
+                await self._run(self._series.add, rows)
+            except RociError as error:
+                return self._complain("", "metrics are not saved yet: %s", error.message)
+            except Exception:  # what nobody can write must not hold up all others for ever
+                self._written(rows)
+                raise
+            self._written(rows)
+
+    def _written(self, rows: list[Row]) -> None:
+        done = set(map(id, rows))
+        self._waiting = [row for row in self._waiting if id(row) not in done]
+        self._hurried = False
 
     async def tend(self) -> None:
         """Average what came since the last time, and remove what is too old."""
-        for host_id in await self._run(self._series.hosts):
-            await self._run(self._series.roll_up, host_id, _milliseconds(now()))
-            await self._run(self._series.purge, host_id, _milliseconds(now()))
-            await asyncio.sleep(PAUSE)
-        await self._run(self._series.give_back)
+        try:
+            for host_id in await self._run(self._series.hosts):
+                await self._run(self._series.roll_up, host_id, _milliseconds(now()))
+                await self._run(self._series.purge, host_id, _milliseconds(now()))
+                await asyncio.sleep(PAUSE)
+            await self._run(self._series.give_back)
+        except RociError as error:
+            log.warning("metrics are not averaged this time: %s", error.message)
 
     async def forget(self, host_id: str) -> None:
-        """The host was removed."""
+        """The host was removed. What the file still has of it while it cannot be used is forgotten at the next start."""
         self._held.pop(host_id, None)
         self._complained.pop(host_id, None)
         self._waiting = [row for row in self._waiting if row.host_id != host_id]
-        await self._run(self._series.forget, host_id)
+        try:
+            await self._run(self._series.forget, host_id)
+        except RociError as error:
+            log.warning("the metrics of a removed host are still there: %s", error.message)
 
     async def close(self) -> None:
         await self.flush()

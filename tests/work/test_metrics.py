@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import logging
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -272,12 +274,72 @@ async def test_a_file_of_another_format_is_made_anew(settings: Settings) -> None
         assert len(await all_of(again.part(Metrics), "h")) == 1
 
 
-async def test_samples_wait_while_the_file_cannot_be_written(
-    roci: Roci, metrics: Metrics, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_question_that_is_given_up_costs_no_sample(metrics: Metrics) -> None:
+    """A closed browser tab cancels it, while the thread is busy with something else."""
+    for number in range(5):
+        metrics.accept(f"h{number}", sample())
+    free = threading.Event()
+    busy = asyncio.create_task(metrics._run(free.wait))
+    await asyncio.sleep(0)
+    asking = asyncio.create_task(all_of(metrics, "h0"))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    free.set()
+    await busy
+    assert [len(await all_of(metrics, f"h{number}")) for number in range(5)] == [1] * 5
+
+
+def unusable(roci: Roci) -> Path:
+    """The file of metrics, replaced by a folder that keeps it from being made."""
     folder = roci.settings.data / FILE
     folder.unlink(missing_ok=True)
     folder.mkdir()
+    return folder
+
+
+async def test_what_waits_of_a_host_that_is_removed_meanwhile_is_not_written_later(
+    roci: Roci, metrics: Metrics
+) -> None:
+    folder = unusable(roci)
+    for host in ("gone", "here"):
+        metrics.accept(host, sample())
+    writing = asyncio.create_task(metrics.flush())
+    await asyncio.sleep(0)
+    await metrics.forget("gone")
+    await writing
+    folder.rmdir()
+    assert [len(await all_of(metrics, host)) for host in ("gone", "here")] == [0, 1]
+
+
+async def test_a_file_that_cannot_be_used_is_told_of_calmly(
+    roci: Roci, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = unusable(roci)
+    await metrics.tend()
+    await metrics.forget("h")
+    folder.rmdir()
+    for words in ("not averaged this time", "a removed host"):
+        assert any(words in line for line in caplog.messages)
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
+async def test_no_more_samples_wait_than_there_is_room_for(
+    roci: Roci, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roci_plugins.work.metrics.WAITING", 3)
+    folder = unusable(roci)
+    for number in range(5):
+        metrics.accept("h", sample(float(number)))
+        await metrics.flush()
+    folder.rmdir()
+    assert [point.cpu_percent for point in await all_of(metrics, "h")] == [2.0, 3.0, 4.0]
+
+
+async def test_samples_wait_while_the_file_cannot_be_written(
+    roci: Roci, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = unusable(roci)
     metrics.accept("h", sample(7.0))
     caplog.set_level(logging.WARNING)
     await metrics.flush()
