@@ -28,6 +28,8 @@ OVER = "it was over before it could be sent"
 IN_QUIET = "it was over before the quiet hours were"
 SWITCHED_OFF = "the channel was switched off"
 LISTED = 20  # of many notices in one
+LOOKED_AT = 20  # deliveries that are due, in one write: all share one writer
+TOGETHER = 500  # notices in one, at most
 LONGEST_REASON = 500
 
 
@@ -65,7 +67,7 @@ class Delivery(Model):
     last_error = peewee.TextField(default="")
 
     class Meta:
-        indexes = ((("status", "next_at"), False), (("channel", "alert_id"), False))
+        indexes = ((("channel", "status", "next_at"), False), (("channel", "alert_id"), False))
 
 
 OLDEST_FIRST = peewee.SQL("t1.rowid")  # by the order of the writes: the clock may be put back
@@ -119,11 +121,8 @@ def _beginnings(channel: Channel, alert_id: str | None) -> Any:
 
 def waiting() -> dict[str, datetime.datetime]:
     """When the next delivery is due, by the id of the channel; only those on which there is one."""
-    rows = Delivery.select(Delivery.channel, Delivery.next_at).where(Delivery.status == PENDING)
-    found: dict[str, datetime.datetime] = {}
-    for channel, at in cast(Any, rows.order_by(Delivery.next_at).tuples()):
-        found.setdefault(str(channel), at)
-    return found
+    rows = Delivery.select(Delivery.channel, peewee.fn.min(Delivery.next_at)).where(Delivery.status == PENDING)
+    return {str(channel): at for channel, at in cast(Any, rows.group_by(Delivery.channel).tuples())}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,39 +135,57 @@ class Claim:
 
 
 def claim(channel_id: str, at: datetime.datetime, room: int, is_open: Callable[[str], bool]) -> Claim | None:
-    """What to send on a channel now, while nothing is under way there; None: nothing is due.
+    """What to send on a channel now, while nothing is under way there.
 
-    `room` is how many notices it may still get in this minute, 1 at least: the last one is for all that are due.
-    `is_open` tells whether an alert still is.
+    None: none of the oldest that are due may go; `waiting` tells whether there are more to look at.
+    `room` is how many notices it may still get in this minute, 1 at least: the last one is for all that are due,
+    up to a limit. `is_open` tells whether an alert still is.
     """
     channel = channels.find(channel_id)
     if channel is None:
         return None
-    pending = list(
-        Delivery.select().where(Delivery.channel == channel, Delivery.status == PENDING).order_by(OLDEST_FIRST)
-    )
+    waits = (Delivery.channel == channel.id) & (Delivery.status == PENDING)
     if not channel.enabled:
-        _mute(pending, SWITCHED_OFF, at)
+        _mute(waits, SWITCHED_OFF, at)
         return None
-    pending = _without_the_overtaken(pending, at)
-    hours = quiet.all_()
-    due = [row for row in pending if row.next_at <= at and _may_go(row, hours, at, is_open)]
-    taken = _batch(due, room)
+    taken = _ready(waits, LOOKED_AT, at, is_open)[:1]
+    if taken and (taken[0].batch or room == 1):
+        taken = _ready(waits & (Delivery.batch == taken[0].batch), TOGETHER, at, is_open)
+    if not taken:
+        return None
+    batch = taken[0].batch or (new_id() if len(taken) > 1 else "")
     for row in taken:
-        row.attempts += 1
+        row.batch, row.attempts = batch, row.attempts + 1
         row.save()
-    return Claim(channel, _notice(taken), tuple(row.id for row in taken)) if taken else None
+    return Claim(channel, _notice(taken), tuple(row.id for row in taken))
 
 
-def _without_the_overtaken(pending: Sequence[Delivery], at: datetime.datetime) -> list[Delivery]:
+def _ready(waits: Any, most: int, at: datetime.datetime, is_open: Callable[[str], bool]) -> list[Delivery]:
+    """Those that may go now, of the oldest that are due; the others of these are held or dropped."""
+    rows = list(Delivery.select().where(waits, Delivery.next_at <= at).order_by(OLDEST_FIRST).limit(most))
+    dropped = _drop_the_overtaken(rows, at)
+    hours = quiet.all_()
+    return [row for row in rows if row.id not in dropped and _may_go(row, hours, at, is_open)]
+
+
+def _drop_the_overtaken(rows: Sequence[Delivery], at: datetime.datetime) -> set[str]:
     """Drop beginnings whose end waits too; and that end, where quiet hours held them all: there is nothing to tell."""
-    ends: dict[Any, Delivery] = {row.alert_id: row for row in pending if row.kind == RESOLVED and row.alert_id}
-    for row in pending:
-        if row.kind != FIRED or row.alert_id not in ends:
-            continue
-        slept = row.held and not _beginnings(row.channel, row.alert_id).where(Delivery.attempts > 0).exists()
-        _mute([row, ends[row.alert_id]] if slept else [row], IN_QUIET if slept else OVER, at)
-    return [row for row in pending if row.status == PENDING]
+    about = {row.alert_id for row in rows if row.alert_id}
+    if not about:
+        return set()
+    same = (Delivery.channel == rows[0].channel) & Delivery.alert_id.in_(about)
+    waits = Delivery.select().where(same, Delivery.status == PENDING)
+    ends = {row.alert_id: row.id for row in waits.where(Delivery.kind == RESOLVED)}
+    if not ends:
+        return set()
+    begun = list(waits.where(Delivery.kind == FIRED, Delivery.alert_id.in_(list(ends))))
+    tried = {row.alert_id for row in Delivery.select().where(same, Delivery.kind == FIRED, Delivery.attempts > 0)}
+    slept = [row for row in begun if row.held and row.alert_id not in tried]
+    in_quiet = {id for row in slept for id in (row.id, ends[row.alert_id])}
+    over = {row.id for row in begun} - in_quiet
+    _mute(Delivery.id.in_(in_quiet), IN_QUIET, at)
+    _mute(Delivery.id.in_(over), OVER, at)
+    return in_quiet | over
 
 
 def _may_go(
@@ -183,26 +200,10 @@ def _may_go(
     if not row.held:
         return True
     if row.kind == FIRED and row.alert_id and not is_open(row.alert_id):
-        _mute([row], IN_QUIET, at)
+        _mute(Delivery.id == row.id, IN_QUIET, at)
         return False
     row.held, row.since = False, at
     return True
-
-
-def _batch(due: Sequence[Delivery], room: int) -> list[Delivery]:
-    """The oldest, with those it was tried with before; or all that are due, where there is room for one notice only."""
-    if not due:
-        return []
-    first = due[0]
-    if first.batch:
-        return [row for row in due if row.batch == first.batch]
-    alone = [row for row in due if not row.batch]
-    if room > 1 or len(alone) == 1:
-        return [first]
-    together = new_id()
-    for row in alone:
-        row.batch = together
-    return alone
 
 
 def _notice(rows: Sequence[Delivery]) -> Notice:
@@ -256,10 +257,8 @@ def _is_still(ids: Iterable[str]) -> Any:
     return Delivery.id.in_(list(ids)) & (Delivery.status == PENDING)
 
 
-def _mute(rows: Iterable[Delivery], reason: str, at: datetime.datetime) -> None:
-    for row in rows:
-        row.status, row.ended_at, row.last_error = MUTED, at, reason
-        row.save()
+def _mute(which: Any, reason: str, at: datetime.datetime) -> None:
+    Delivery.update(status=MUTED, ended_at=at, last_error=reason).where(which).execute()
 
 
 def reconsider(at: datetime.datetime) -> None:

@@ -143,6 +143,16 @@ def test_an_end_that_overtakes_the_beginning_goes_alone(channel: Channel) -> Non
     assert notices.list_(channel.id, "muted")[0][0].last_error == notices.OVER
 
 
+def test_the_next_that_is_due_is_known_for_each_channel(ring: Keyring, channel: Channel) -> None:
+    other = channels.add(ring, NewChannel("pager", "webhook"), {})
+    notices.enqueue(fired())
+    failed(channel)
+    second = notices.enqueue(fired("a2"))
+    assert notices.waiting() == {channel.id: second[0].next_at, other.id: Delivery.get(channel=other.id).next_at}
+    assert sent(channel) == "a2 fired"
+    assert notices.waiting()[channel.id] == later(seconds=60)
+
+
 def test_what_failed_holds_up_nothing_else(channel: Channel) -> None:
     notices.enqueue(fired())
     failed(channel)
@@ -294,6 +304,24 @@ def test_what_comes_after_a_summary_that_failed_goes_on_its_own(channel: Channel
     notices.enqueue(fired("a3"))
     assert [sent(channel), sent(channel, later(seconds=60))] == ["a3 fired", "2 more alerts"]
     assert statuses(channel) == ["delivered"] * 3
+
+
+def test_one_write_looks_at_a_few_of_many(channel: Channel) -> None:
+    mute_until(later(hours=6))
+    many = 2 * notices.LOOKED_AT + 1
+    for number in range(many):
+        notices.enqueue(fired(f"a{number}"))
+    held = []
+    while notices.waiting()[channel.id] <= NOW:
+        assert claim(channel) is None
+        held.append(Delivery.select().where(Delivery.held).count())
+    assert held == [notices.LOOKED_AT, 2 * notices.LOOKED_AT, many]
+
+
+def test_a_summary_has_a_limit_and_the_rest_is_for_the_next(channel: Channel) -> None:
+    for number in range(notices.TOGETHER + 3):
+        notices.enqueue(fired(f"a{number}"))
+    assert [sent(channel, room=1) for _ in range(2)] == [f"{notices.TOGETHER} more alerts", "3 more alerts"]
 
 
 # --- looking and forgetting ---

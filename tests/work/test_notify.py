@@ -189,6 +189,15 @@ async def test_who_asks_for_patience_gets_it(roci: Roci, fake: Fake) -> None:
     assert (rows[0].next_at - now()).total_seconds() > 1000
 
 
+async def test_what_may_go_arrives_past_many_that_are_held(roci: Roci, fake: Fake) -> None:
+    row = await channel(roci)
+    await roci.write(quiet.add, NewQuietHours("x", until=now().replace(year=now().year + 1, day=1)))
+    await tell(roci, *(f"held {number}" for number in range(2 * notices.LOOKED_AT)))
+    await tell(roci, "now", severity="critical")
+    await ended(roci, row)
+    assert fake.titles == ["now"]
+
+
 async def test_quiet_hours_hold_it_and_let_go_when_they_are_taken_away(roci: Roci, fake: Fake) -> None:
     row = await channel(roci)
     holidays = await roci.write(quiet.add, NewQuietHours("x", until=now().replace(year=now().year + 1, day=1)))
