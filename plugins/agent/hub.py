@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, ClassVar, Protocol, cast
 
 import msgspec
@@ -20,6 +20,7 @@ from roci import Event, Malformed, NotReady, Roci, RociError, Task, Unauthentica
 
 from ..domain import enrolment, hosts
 from . import wire
+from .complaints import Complaints
 from .link import PARTING, Channel, Link
 
 log = logging.getLogger("roci.hub")
@@ -62,21 +63,26 @@ class Live:
         """What the host reported last; None: nothing since this process started."""
         return None if self.reported is None else wire.read_containers(self.reported)
 
-    def heard_of(self, beat: wire.Heartbeat) -> None:
-        """A heartbeat. What a host that is not approved runs is nobody's business. Raises Malformed."""
+    def heard_of(self, beat: wire.Heartbeat) -> list[wire.Container] | None:
+        """Take in a heartbeat; the containers, where they are others than before. Raises Malformed.
+
+        What a host that is not approved runs is nobody's business.
+        """
         self.last_seen = now()
         self.version += 1
         if self.host.status != "approved":
-            return
+            return None
         self.engine_error = beat.engine_error
         reported = bytes(beat.containers)
         if not reported or reported == b"null":
-            return
+            return None
+        found = None
         if reported != self.reported:
             found = wire.read_containers(reported)
             self.reported, self.unsaved = reported, True
             self._running = frozenset((c.app or "", c.name) for c in found if c.status.startswith(("running", "Up")))
         self.running_apps.append(self._running)
+        return found
 
 
 class Listener(Protocol):
@@ -90,13 +96,13 @@ class Listener(Protocol):
 
 
 class Watcher(Protocol):
-    """Whoever wants to know how hosts are. Called on the loop: answer at once."""
+    """Whoever wants to know how hosts are. Called on the loop: answer at once. What it raises is logged, no more."""
 
     def joined(self, live: Live) -> None:
         """An approved host registered, or one that is connected was approved."""
 
-    def beat(self, live: Live, beat: wire.Heartbeat) -> None:
-        """A heartbeat of an approved host; `live` has taken it in."""
+    def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
+        """A heartbeat of an approved host; `live` has taken it in. `containers`: where they are others than before."""
 
     def left(self, live: Live) -> None:
         """Its connection is gone."""
@@ -123,6 +129,7 @@ class Hub:
         self.times = roci.section(Links)
         self.roster: dict[str, Live] = {}
         self.watchers: list[Watcher] = []
+        self._complaints = Complaints()
         self._dirty: set[str] = set()
         self._settling = asyncio.Lock()
         self._renewing = asyncio.Lock()
@@ -243,8 +250,16 @@ class Hub:
     def _joined(self, live: Live) -> None:
         if live.host.status == "approved" and live.is_connected:
             self.listener.joined(live)
-            for watcher in self.watchers:
-                watcher.joined(live)
+            self._show(live, lambda watcher: watcher.joined(live))
+
+    def _show(self, live: Live, to: Callable[[Watcher], None]) -> None:
+        """A watcher that fails costs neither the link nor the other watchers."""
+        for watcher in self.watchers:
+            try:
+                to(watcher)
+            except Exception:
+                if self._complaints.may(type(watcher).__qualname__):
+                    log.exception("%s failed on %s", type(watcher).__qualname__, live.host.hostname)
 
     def tell(self, live: Live, token: str | None = None) -> None:
         """Answer a registration: at once, and again when the decision changes."""
@@ -270,11 +285,7 @@ class Hub:
             live.heard = clock()
             match message:
                 case wire.Heartbeat():
-                    live.heard_of(message)
-                    self._dirty.add(live.host.id)
-                    if approved:
-                        for watcher in self.watchers:
-                            watcher.beat(live, message)
+                    self._beat(live, message, approved)
                     if message.running_commands is not None and approved:
                         await self.listener.received(live, message)
                 case wire.Ping():
@@ -286,14 +297,19 @@ class Hub:
                 case _ if live.host.status == "approved":
                     await self.listener.received(live, message)
 
+    def _beat(self, live: Live, beat: wire.Heartbeat, approved: bool) -> None:
+        containers = live.heard_of(beat)
+        self._dirty.add(live.host.id)
+        if approved:
+            self._show(live, lambda watcher: watcher.beat(live, beat, containers))
+
     def _detach(self, live: Live) -> None:
         live.link = None
         live.version += 1
         live.running_apps.clear()
         log.info("%s is gone", live.host.hostname)
         self.listener.left(live)
-        for watcher in self.watchers:
-            watcher.left(live)
+        self._show(live, lambda watcher: watcher.left(live))
 
     async def sweep(self) -> None:
         """Close what was silent for too long."""

@@ -14,6 +14,7 @@ from roci import Malformed
 
 PROTOCOL = 2  # 1: the published messages only
 LONGEST = 4 * 1024 * 1024  # bytes of one frame
+LONGEST_TEXT = 1024  # characters of what a container tells of itself
 LONGEST_OF_STRANGERS = 64 * 1024  # the same, of an agent that is not approved
 
 # why a socket was closed
@@ -54,6 +55,8 @@ class Register(Message, tag="register", kw_only=True):
 
 
 class Container(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
+    """Engines let names and labels be of any length. Here they are cut, as they are kept and told further."""
+
     id: str
     name: str
     image: str = ""
@@ -63,6 +66,13 @@ class Container(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     ports: list[str] = []
     app: str | None = None  # the Compose project
 
+    def __post_init__(self) -> None:
+        for field in TEXTS:
+            if (text := getattr(self, field)) and len(text) > LONGEST_TEXT:
+                setattr(self, field, text[:LONGEST_TEXT])
+
+
+TEXTS = tuple(field for field in Container.__struct_fields__ if field != "ports")
 
 NOT_SAID = msgspec.Raw()  # the engine did not say; never the same as []
 

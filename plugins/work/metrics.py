@@ -19,6 +19,7 @@ from roci import Event, Invalid, Malformed, Permission, Roci, RociError, Task, h
 
 from ..agent import sample as samples
 from ..agent import wire
+from ..agent.complaints import Complaints
 from ..agent.hub import Hub, Live
 from ..agent.sample import Process, Sample
 from ..domain import hosts
@@ -33,7 +34,6 @@ WAITING = 20_000  # samples kept while the file cannot be written; beyond that t
 MOST = 2000  # points of one answer
 PAUSE = 0.02  # seconds between the averages of one host and those of the next: others want the processor too
 HONEST = 60.0  # seconds by which a host's clock may differ before the server's own counts
-SILENCE = 60.0  # seconds between two complaints about one host
 HOUR, DAY = 3600_000, 86_400_000
 Listener = Callable[[str, Sample, Sample | None], None]
 
@@ -83,7 +83,7 @@ class Metrics:
         self._waiting: list[Row] = []  # a row stays until it is in the file
         self._writing = asyncio.Lock()
         self._hurried = False
-        self._complained: dict[str, float] = {}
+        self._complaints = Complaints()
 
     async def load(self) -> None:
         """Know again what was newest before the restart; forget hosts that were removed while the file was away."""
@@ -118,7 +118,8 @@ class Metrics:
             try:
                 listener(host_id, sample, before.sample if before else None)
             except Exception:
-                log.exception("a listener failed on a sample of %s", host_id)
+                if self._complaints.may("a listener"):
+                    log.exception("a listener failed on a sample of %s", host_id)
         return sample
 
     def _keep(self, row: Row) -> None:
@@ -132,7 +133,7 @@ class Metrics:
     def joined(self, live: Live) -> None:
         """Nothing is known of it yet."""
 
-    def beat(self, live: Live, beat: wire.Heartbeat) -> None:
+    def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
         said = bytes(beat.metrics)
         host_id = live.host.id
         if not said or said == b"null" or self._roci.part(Hub).roster.get(host_id) is not live:
@@ -140,17 +141,11 @@ class Metrics:
         try:
             self._take(host_id, samples.read(said))
         except Malformed as error:
-            self._complain(host_id, "%s sent metrics that are dropped: %s", live.host.hostname, error.message)
+            if self._complaints.may(host_id):
+                log.warning("%s sent metrics that are dropped: %s", live.host.hostname, error.message)
 
     def left(self, live: Live) -> None:
         """Its newest sample stays: the time in it tells."""
-
-    def _complain(self, of: str, words: str, *said: str) -> None:
-        """Log it, but not of the same one again and again."""
-        clock = asyncio.get_running_loop().time()
-        if clock - self._complained.get(of, float("-inf")) >= SILENCE:
-            self._complained[of] = clock
-            log.warning(words, *said)
 
     # --- telling ---
 
@@ -208,7 +203,9 @@ class Metrics:
             try:
                 await self._run(self._series.add, rows)
             except RociError as error:
-                return self._complain("", "metrics are not saved yet: %s", error.message)
+                if self._complaints.may("the file"):
+                    log.warning("metrics are not saved yet: %s", error.message)
+                return
             except Exception:  # what nobody can write must not hold up all others for ever
                 self._written(rows)
                 raise
@@ -231,9 +228,9 @@ class Metrics:
             log.warning("metrics are not averaged this time: %s", error.message)
 
     async def forget(self, host_id: str) -> None:
-        """The host was removed. What the file still has of it while it cannot be used is forgotten at the next start."""
+        """The host was removed. A file that cannot be used forgets it at the next start."""
         self._held.pop(host_id, None)
-        self._complained.pop(host_id, None)
+        self._complaints.forget(host_id)
         self._waiting = [row for row in self._waiting if row.host_id != host_id]
         try:
             await self._run(self._series.forget, host_id)

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from roci import Event, Roci, Settings, Unavailable, hookimpl
-from roci_plugins.agent.hub import Hub
+from roci_plugins.agent.hub import Hub, Live
 from roci_plugins.agent.sample import Disk, Sample
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
 from roci_plugins.domain import alerts, applications, hosts, operations, policies
@@ -365,6 +365,20 @@ async def test_a_host_that_stays_away_is_offline_until_it_is_back(
     await until(lambda: not roci.part(Hub).connected)
     judge.sweep()
     assert await types(roci) == []
+
+
+async def test_a_host_that_cannot_be_judged_does_not_keep_others_from_it(
+    roci: Roci, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("odd", "nas"):
+        host = await roci.write(_admitted, name)
+        roci.part(Hub).roster[host.id] = Live(host)
+    odd = next(live for live in roci.part(Hub).roster.values() if live.host.hostname == "odd")
+    odd.last_seen = "yesterday"  # type: ignore[assignment]
+    for _ in range(3):
+        miss(roci, clock)
+    assert await types(roci) == [("host_offline", "")]
+    assert sum("odd could not be judged" in line for line in caplog.messages) == 1
 
 
 async def test_a_condition_that_is_dismissed_stays_quiet_until_it_comes_anew(

@@ -148,6 +148,12 @@ def test_an_exit_code_is_read_from_the_words_too() -> None:
     assert (exit_code("Exited (137) 2 hours ago"), exit_code("Dead")) == (137, None)
 
 
+def test_numbers_that_are_too_long_to_mean_anything_say_nothing() -> None:
+    for digits in (400, 5000):
+        assert age(f"Up {'9' * digits} minutes") is None
+        assert exit_code(f"Exited ({'9' * digits}) 2 hours ago") is None
+
+
 def one(state: str, status: str = "", id: str = "aaaa", name: str = "web", app: str | None = None) -> Container:
     words = {"Up": "running", "Exited": "exited", "Restarting": "restarting", "Dead": "dead", "Created": "created"}
     return Container(id=id, name=name, status=status or words[state.split()[0]], state=state, app=app)

@@ -19,9 +19,9 @@ from .settings import AlertSettings
 UP, DOWN = ("running", "paused", "restarting"), ("exited", "dead")
 ASKED_FOR = (0, 130, 143)
 LOOPING = 7.0  # seconds an engine waits before it restarts a container only when it has done so many times in a row
-AGE = re.compile(r"(Less than a|About an?|\d+) (second|minute|hour|day|week|month|year)s?")
+AGE = re.compile(r"(Less than a|About an?|(?<!\d)\d{1,6}) (second|minute|hour|day|week|month|year)s?")
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604_800, "month": 2_592_000}
-CODE = re.compile(r"\((\d+)\)")
+CODE = re.compile(r"\((\d{1,6})\)")
 
 
 class Verdict(NamedTuple):

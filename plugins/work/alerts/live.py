@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -15,6 +16,7 @@ import msgspec
 from roci import Roci
 
 from ...agent import wire
+from ...agent.complaints import Complaints
 from ...agent.hub import Hub, Live
 from ...agent.sample import Sample
 from ...domain import alerts, applications, operations
@@ -28,6 +30,7 @@ from .mutes import ON_CONTAINERS, ON_HOSTS, Mute, Mutes
 from .rules import Key, Rule, value_of
 from .settings import MEANINGS, AlertSettings
 
+log = logging.getLogger("roci.alerts")
 OF_CONTAINERS = ("container_stopped", "container_unhealthy", "container_restarting")
 Clock = Callable[[], float]
 
@@ -44,9 +47,9 @@ class Judge:
         self._gone: dict[str, float] = {}  # hosts that are not connected, and since when
         self._met: set[str] = set()  # those that were, since the start
         self._watched: dict[str, Watched] = {}
-        self._seen: dict[str, bytes | None] = {}  # the report of containers that was judged last
         self._growth: dict[str, Growth] = {}
         self._mutes = Mutes()
+        self._complaints = Complaints()
         self._refreshing = asyncio.Lock()
         self._expected: dict[str, str] = {}  # the names of hosts that have thresholds, and whose agent never came
 
@@ -181,12 +184,12 @@ class Judge:
             if rule.metric != "service":
                 rule.since = None  # nobody knows how it was meanwhile
 
-    def beat(self, live: Live, beat: wire.Heartbeat) -> None:
-        host_id = live.host.id
-        if live.reported is None or self._seen.get(host_id) is live.reported:
-            return
-        self._seen[host_id] = live.reported
-        at = self._clock()
+    def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
+        if containers is not None:
+            self._see(live, containers)
+
+    def _see(self, live: Live, found: list[wire.Container]) -> None:
+        host_id, at = live.host.id, self._clock()
         if (watched := self._watched.get(host_id)) is None:
             watched = self._watched[host_id] = self._first_sight(live, at)
         mutes = self._mutes.of(host_id, at)
@@ -194,7 +197,6 @@ class Judge:
         def is_ours(container: wire.Container) -> bool:
             return any(mute.covers(container) for mute in mutes)
 
-        found = live.containers or []
         gone = watched.see(found, at, is_ours if mutes else _never)
         quiet = {one.name for one in found if is_ours(one)} if mutes else set()
         calm = not self.board.knows(host_id, *OF_CONTAINERS)
@@ -223,13 +225,19 @@ class Judge:
         """What time alone makes true: hosts that stay away, containers that stay down or unhealthy."""
         at = self._clock()
         for host_id, live in self._hub.roster.items():
-            if live.host.status != "approved" or live.last_seen is None:
-                continue
-            if live.is_connected:
-                if (watched := self._watched.get(host_id)) and watched.is_waiting:
-                    self._sweep_containers(host_id, live, watched, at)
-            else:
-                self._sweep_absent(host_id, live, at)
+            try:
+                self._sweep(host_id, live, at)
+            except Exception:  # the others are judged all the same
+                if self._complaints.may(host_id):
+                    log.exception("%s could not be judged", live.host.hostname)
+
+    def _sweep(self, host_id: str, live: Live, at: float) -> None:
+        if live.host.status != "approved" or live.last_seen is None:
+            return
+        if not live.is_connected:
+            self._sweep_absent(host_id, live, at)
+        elif (watched := self._watched.get(host_id)) and watched.is_waiting:
+            self._sweep_containers(host_id, live, watched, at)
 
     def _sweep_containers(self, host_id: str, live: Live, watched: Watched, at: float) -> None:
         mutes = self._mutes.of(host_id, at)
@@ -268,7 +276,8 @@ class Judge:
         self.board.forget(host_id)
         self._mutes.forget(host_id)
         self._met.discard(host_id)
-        for kept in (self._rules, self._gone, self._watched, self._seen, self._growth, self._expected):
+        self._complaints.forget(host_id)
+        for kept in (self._rules, self._gone, self._watched, self._growth, self._expected):
             kept.pop(host_id, None)
 
 

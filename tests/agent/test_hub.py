@@ -1,0 +1,76 @@
+"""The server's end of links: what watchers hear, and what they cannot break."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from roci import Roci
+from roci_plugins.agent import wire
+from roci_plugins.agent.hub import Hub, Live
+from roci_plugins.agent.scripted import scripted_agent, until
+from roci_plugins.domain import policies
+
+
+class Heard:
+    """A watcher that notes what it hears, and then perhaps fails."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails = fails
+        self.what: list[Any] = []
+
+    def _note(self, what: Any) -> None:
+        self.what.append(what)
+        if self.fails:
+            raise RuntimeError("a watcher of somebody's")
+
+    def joined(self, live: Live) -> None:
+        self._note("joined")
+
+    def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
+        self._note(containers and [each.name for each in containers])
+
+    def left(self, live: Live) -> None:
+        self._note("left")
+
+
+async def test_a_watcher_that_fails_costs_neither_the_link_nor_other_watchers(
+    roci: Roci, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = Heard(fails=True), Heard()
+    roci.part(Hub).watchers += [bad, good]
+    await roci.write(policies.add, "all", 1, {"type": "any"}, "approve")
+    async with scripted_agent(roci) as agent:
+        await agent.register("nas")
+        for _ in range(3):
+            await agent.say("heartbeat")
+        await agent.say("ping")
+        assert (await agent.hear())["type"] == "pong"
+        assert roci.part(Hub).connected == 1
+    await until(lambda: "left" in good.what)
+    assert good.what == bad.what == ["joined", None, None, None, "left"]
+    assert sum("Heard failed on nas" in line for line in caplog.messages) == 1
+
+
+async def test_a_watcher_hears_of_containers_when_they_are_others_than_before(roci: Roci) -> None:
+    heard = Heard()
+    roci.part(Hub).watchers.append(heard)
+    await roci.write(policies.add, "all", 1, {"type": "any"}, "approve")
+    async with scripted_agent(roci) as agent:
+        await agent.register("nas")
+        for names in (["web"], ["web"], None, ["web", "db"], ["web", "db"]):
+            said = names and [{"id": "a" * 12, "name": name} for name in names]
+            await agent.say("heartbeat", containers=said)
+        await agent.say("ping")
+        await agent.hear()
+    assert heard.what[1:6] == [["web"], None, None, ["web", "db"], None]
+
+
+def test_what_a_container_tells_of_itself_is_cut() -> None:
+    long = "x" * 100_000
+    (one,) = wire.read_containers(
+        f'[{{"id":"a","name":"{long}","state":"{long}","app":"{long}","ports":["80/tcp"]}}]'.encode()
+    )
+    assert {len(text or "") for text in (one.name, one.state, one.app)} == {wire.LONGEST_TEXT}
+    assert (one.id, one.image, one.created, one.ports) == ("a", "", None, ["80/tcp"])
