@@ -10,13 +10,14 @@ import asyncio
 import concurrent.futures
 import contextlib
 import datetime
+import functools
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -24,8 +25,10 @@ from roci import RociError
 
 from . import procfs, sample
 from .cgroups import Cgroups, Reading
+from .complaints import Complaints
 from .sample import ContainerUse, Disk, Memory, Sample
 
+T = TypeVar("T")
 log = logging.getLogger("roci.agent")
 LIMIT = 5.0  # seconds a sample may take
 SELDOM = 4  # samples from one look at processes, mounts and the clock rate to the next
@@ -76,7 +79,8 @@ class HostSampler:
         self._mounts: list[str] = []
         self._frequency: float | None = None
         self._asked: dict[str, Reading] = {}
-        self._unknown: set[str] = set()  # containers that no cgroup was found for
+        self._unknown: set[str] = set()  # containers that no cgroup was found for, though the engine was asked
+        self._complaints = Complaints()
         self._count = 0
         self._taking: concurrent.futures.Future[Sample] | None = None
 
@@ -84,16 +88,17 @@ class HostSampler:
         if self._taking and not self._taking.done():
             return None  # the one before still hangs
         names = {each["id"]: each["name"] for each in self._engine.listed if each["status"] in ("running", "paused")}
-        await self._find(names)
-        self._taking = self._begin(names, seldom=self._count % SELDOM == 0)
-        self._count += 1
         try:
+            await self._find(names)
+            self._taking = self._begin(names, seldom=self._count % SELDOM == 0)
+            self._count += 1
             async with asyncio.timeout(LIMIT):
                 return sample.write(await asyncio.shield(asyncio.wrap_future(self._taking)))
         except TimeoutError:
             log.warning("no metrics this time: something on this host does not answer, a disk perhaps")
         except Exception:
-            log.exception("metrics cannot be taken")
+            if self._complaints.may("metrics"):
+                log.exception("metrics cannot be taken")
         return None
 
     def _begin(self, names: Mapping[str, str], seldom: bool) -> concurrent.futures.Future[Sample]:
@@ -169,14 +174,19 @@ class HostSampler:
         """Find the cgroups of containers: where they usually are, else by their first process, else ask the engine."""
         missing = self._cgroups.find(names)
         self._asked = {id: reading for id, reading in self._asked.items() if id in missing}
-        new, self._unknown = missing - self._unknown, missing
-        with contextlib.suppress(RociError):  # an engine that is silent is told of elsewhere
-            for id in new:
-                state = (await self._engine.call(lambda api, id=id: api.inspect_container(id)))["State"]  # type: ignore[misc]
-                if self._cgroups.note(id, state.get("Pid") or 0):
-                    self._unknown.discard(id)
-            if self._unknown and self._count % SELDOM == 0:
-                self._asked = await self._engine.call(lambda api: _ask(api, sorted(self._unknown)[:ASKED]))
+        new = sorted(missing - self._unknown)[:ASKED]
+        self._unknown &= missing
+        try:
+            if new:
+                pids = await self._engine.call(lambda api: _each(new, functools.partial(_pid, api)))
+                self._unknown |= {id for id in new if not self._cgroups.note(id, pids.get(id, 0))}
+            if (unknown := sorted(self._unknown)[:ASKED]) and self._count % SELDOM == 0:
+                self._asked = await self._engine.call(lambda api: _each(unknown, functools.partial(_use, api)))
+        except RociError:
+            pass  # an engine that is silent is told of elsewhere
+        except Exception:  # whatever it answers, the machine itself can be sampled
+            if self._complaints.may("containers"):
+                log.exception("the engine's answer about containers makes no sense")
 
     def _uses(self, names: Mapping[str, str], cores: int) -> list[ContainerUse]:
         found = []
@@ -189,14 +199,27 @@ class HostSampler:
         return found
 
 
-def _ask(api: Any, ids: list[str]) -> dict[str, Reading]:
-    """The engine's own numbers, without the second that it takes to compare two."""
+def _each(ids: list[str], ask: Callable[[str], T]) -> dict[str, T]:
+    """What the engine says of each. What it says no to, such as a container that is gone by now, is left out."""
+    import docker.errors
+
     found = {}
     for id in ids:
-        said = api.stats(id, stream=False, one_shot=True)
-        memory = said.get("memory_stats", {})
-        details = memory.get("stats", {})
-        cache = details.get("total_inactive_file", details.get("inactive_file", 0))
-        cpu = said.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage", 0)
-        found[id] = Reading(cpu, max(memory.get("usage", 0) - cache, 0), memory.get("limit"))
+        with contextlib.suppress(docker.errors.APIError):
+            found[id] = ask(id)
     return found
+
+
+def _pid(api: Any, id: str) -> int:
+    """Of a container's first process; 0: there is none."""
+    return api.inspect_container(id)["State"].get("Pid") or 0
+
+
+def _use(api: Any, id: str) -> Reading:
+    """The engine's own numbers, without the second that it takes to compare two."""
+    said = api.stats(id, stream=False, one_shot=True)
+    memory = said.get("memory_stats", {})
+    details = memory.get("stats", {})
+    cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+    cpu = said.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage", 0)
+    return Reading(cpu, max(memory.get("usage", 0) - cache, 0), memory.get("limit"))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import docker.errors
 import pytest
 
 from roci import Malformed, Unavailable
@@ -184,22 +185,31 @@ class Engine:
     def __init__(self, *containers: tuple[str, str]) -> None:
         self.listed = [{"id": id, "name": name, "status": "running"} for id, name in containers]
         self.asked: list[str] = []
-        self.silent = False
+        self.calls = 0
+        self.problem: Exception | None = None
+        self.pids: dict[str, int] | None = None  # those of the containers that there are still; None: it does not help
 
     async def call(self, work: Callable[[Any], Any]) -> Any:
-        if self.silent:
-            raise Unavailable("the engine does not answer")
+        self.calls += 1
+        if self.problem:
+            raise self.problem
         return await asyncio.to_thread(work, self)
 
     def inspect_container(self, id: str) -> dict[str, Any]:
         self.asked.append(f"inspect {id}")
-        return {"State": {"Pid": 10**9}}
+        self._require(id)
+        return {"State": {"Pid": 10**9 if self.pids is None else self.pids[id]}}
 
     def stats(self, id: str, stream: bool, one_shot: bool) -> dict[str, Any]:
         assert one_shot and not stream
         self.asked.append(f"stats {id}")
+        self._require(id)
         memory = {"usage": 1000, "stats": {"inactive_file": 300}, "limit": 4096}
         return {"cpu_stats": {"cpu_usage": {"total_usage": 5}}, "memory_stats": memory}
+
+    def _require(self, id: str) -> None:
+        if self.pids is not None and id not in self.pids:
+            raise docker.errors.NotFound("No such container")
 
 
 async def taken(sampler: HostSampler) -> sample.Sample:
@@ -246,9 +256,45 @@ async def test_the_engine_is_asked_only_where_the_kernel_does_not_tell(tmp_path:
 
 async def test_an_engine_that_is_silent_costs_its_containers_only() -> None:
     sampler = HostSampler(engine := Engine((ID, "web-1")))
-    engine.silent = True
+    engine.problem = Unavailable("the engine does not answer")
     found = await taken(sampler)
     assert found.containers == [] and found.memory
+
+
+async def test_a_container_that_is_gone_by_now_keeps_no_other_from_being_found(tmp_path: Path) -> None:
+    found, gone = [f"{number:012x}" for number in range(1, 6)], "f" * 12
+    for pid, id in enumerate(found, 100):
+        second(tmp_path / "sys/fs/cgroup", f"odd/{id}")
+        put(tmp_path / f"proc/{pid}/cgroup", f"0::/odd/{id}\n")
+    engine = Engine(*[(id, f"web-{id}") for id in (gone, *found)])
+    engine.pids = {id: pid for pid, id in enumerate(found, 100)}
+    sampler = HostSampler(engine, str(tmp_path))
+    names = {each["id"]: each["name"] for each in engine.listed}
+    for _ in range(3):
+        await sampler._find(names)
+    assert engine.asked == [f"inspect {id}" for id in (*found, gone)] + [f"stats {gone}"] * 3
+    assert engine.calls == 1 + 3
+    assert [use.id for use in sampler._uses(names, 1)] == found
+
+
+async def test_no_more_containers_are_asked_about_at_once_than_the_engine_can_bear(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sampling, "ASKED", 2)
+    ids = [f"{number:012x}" for number in range(5)]
+    sampler = HostSampler(engine := Engine(*[(id, id) for id in ids]))
+    for _ in range(4):
+        await taken(sampler)
+    assert [each for each in engine.asked if each.startswith("inspect")] == [f"inspect {id}" for id in ids]
+
+
+async def test_an_answer_that_makes_no_sense_costs_the_containers_only(caplog: pytest.LogCaptureFixture) -> None:
+    sampler = HostSampler(engine := Engine((ID, "web-1")))
+    engine.problem = ValueError("something of docker's library")
+    for _ in range(2):
+        found = await taken(sampler)
+        assert found.containers == [] and found.memory
+    assert sum("makes no sense" in line for line in caplog.messages) == 1
 
 
 async def test_a_sample_that_hangs_is_none_and_none_is_begun_beside_it(
