@@ -14,9 +14,12 @@ SHORTEST = 6  # shorter values would blank out ordinary words
 LONGEST = 256  # of a longer value every stretch of so many characters is hidden
 MASK = "***"
 START = 16  # at most so many characters are looked at to see whether a value begins
-IN_URL = re.compile(r"(://[^\s:/@]{0,256}):[^\s/@]{1,1024}@|://[^\s:/@]{20,1024}@")
-BEGINNING_OF_URL = re.compile(r":(?:/(?:/[^\s/@]{0,1281})?)?\Z")  # at the end of a text: it may become one of these
-REST_OF_URL = re.compile(r"[^\s/@]{1,1284}@")
+LONGEST_IN_URL = 8192  # characters before the @ of an address; whoever needs more is not looked after
+IN_URL = re.compile(rf"://([^\s/]{{1,{LONGEST_IN_URL}}})@")  # to the last @: people do not encode that of a password
+BEGINNING_OF_URL = re.compile(rf":(?:/(?:/[^\s/]{{0,{LONGEST_IN_URL}}})?)?\Z")  # it may become one of these
+REST_OF_URL = re.compile(rf"(/{{0,2}})[^\s/]{{1,{LONGEST_IN_URL}}}@")
+LONG_NAME, LONG_USER = 12, 20  # characters from which on a name is taken for a token: alone, and with a password
+NO_PASSWORDS = ("", "x-oauth-basic")  # what stands for a password where the name is the token
 SHORTEST_END = 3  # characters of the end of a value that are worth hiding
 GRAM = 4  # characters that are looked up at once
 BLOCK = 4096  # grams looked up in one go
@@ -24,7 +27,14 @@ BLOCK = 4096  # grams looked up in one go
 
 def without_url_secrets(text: str) -> str:
     """A text in which no address carries a password or a token: https://me:***@git.lan."""
-    return IN_URL.sub(lambda found: f"{found[1]}:{MASK}@" if found[1] is not None else f"://{MASK}@", text)
+    return IN_URL.sub(_without_secret, text)
+
+
+def _without_secret(found: re.Match[str]) -> str:
+    user, colon, password = found[1].partition(":")
+    if colon and len(user) < LONG_USER and password not in NO_PASSWORDS:
+        return f"://{user}:{MASK}@"
+    return f"://{MASK}@" if colon or len(user) >= LONG_NAME else found[0]
 
 
 class UrlMasker:
@@ -35,7 +45,7 @@ class UrlMasker:
 
     def feed(self, text: str) -> str:
         text = self._held + text
-        last = max(len(text) - 1284, 0)
+        last = max(len(text) - LONGEST_IN_URL - len("://"), 0)
         begun = BEGINNING_OF_URL.search(text, last)
         cut = begun.start() if begun else len(text)
         self._held = text[cut:]
@@ -49,7 +59,7 @@ class UrlMasker:
 def without_cut_url(text: str) -> str:
     """A text that began earlier: what may be the rest of a password in an address is not shown."""
     rest = REST_OF_URL.match(text)
-    return f"{MASK}@{text[rest.end() :]}" if rest else text
+    return f"{rest[1]}{MASK}@{text[rest.end() :]}" if rest else text
 
 
 class Masker:

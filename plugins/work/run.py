@@ -36,17 +36,21 @@ class Run:
 
     def hide(self, text: str, cut: bool = False) -> str:
         """A text without secrets. `cut`: its beginning is missing, so it may begin in the middle of one."""
-        if cut:
-            text = without_cut_url(self._masker.without_cut_value(text))
-        return without_url_secrets(self._masker.mask(text))
+        return without_url_secrets(self._masker.mask(self._without_cut(text) if cut else text))
+
+    def _without_cut(self, text: str) -> str:
+        return without_cut_url(self._masker.without_cut_value(text))
 
     def hide_end(self, text: str) -> str:
         """The end of a text of any length, without secrets."""
-        return self.hide(text[-self._longest :])[-KEPT:]
+        return self.hide(text[-self._longest :], len(text) >= KEPT)[-KEPT:]
 
     def heard(self, text: str) -> None:
         """The command printed this."""
-        self._add(self._addresses.feed(self._masker.feed(text[-self._longest :])))
+        text = text[-self._longest :]
+        if len(text) >= KEPT:  # the agent leaves out what is more than that, too
+            text = self._without_cut(text)
+        self._add(self._addresses.feed(self._masker.feed(text)))
 
     def _add(self, text: str) -> None:
         """Keep a piece of output; the oldest go when it is too much."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from roci_plugins.agent.masking import Masker, UrlMasker, without_cut_url
+from roci_plugins.agent.masking import Masker, UrlMasker, without_cut_url, without_url_secrets
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,13 @@ ADDRESSES = [
     ("two https://:tok@a and ssh://0123456789abcdefghij@b.", "two https://:***@a and ssh://***@b."),
     ("no secret: http://a/b, 12:30, c://d", "no secret: http://a/b, 12:30, c://d"),
     ("ends in an address https://me:hunter2", "ends in an address https://me:hunter2"),
+    ("https://me:hun@ter@2@git.lan/x@y", "https://me:***@git.lan/x@y"),
+    ("https://me@mail.lan:hunter2@git.lan", "https://me@mail.lan:***@git.lan"),
+    ("https://tok:x-oauth-basic@git.lan https://tok:@git.lan", "https://***@git.lan https://***@git.lan"),
+    ("https://0123456789abcdefghij:hunter2@git.lan", "https://***@git.lan"),
+    ("https://x-access-token:hunter2@git.lan", "https://x-access-token:***@git.lan"),
+    ("https://0123456789ab@git.lan ssh://git@git.lan", "https://***@git.lan ssh://git@git.lan"),
+    ("http://a:b@c,http://d:e@f", "http://a:***@c,http://d:***@f"),
 ]
 
 
@@ -130,7 +137,33 @@ def test_passwords_in_addresses_are_hidden_wherever_the_stream_is_cut(text: str,
 def test_what_cannot_become_an_address_is_not_held_back() -> None:
     stream = UrlMasker()
     assert stream.feed("done: yes") == "done: yes"
-    assert stream.feed("://" + "x" * 5000) == "://" + "x" * 5000
+    assert stream.feed("://" + "x" * 9000) == "://" + "x" * 9000
+
+
+@pytest.mark.parametrize("length", [1500, 8190])
+def test_long_tokens_in_addresses_are_hidden_in_a_stream_too(length: int) -> None:
+    text, stream = f"https://x:{'t' * length}@git.lan/x", UrlMasker()
+    pieces = [text[at : at + 100] for at in range(0, len(text), 100)]
+    assert "".join(map(stream.feed, pieces)) + stream.flush() == "https://x:***@git.lan/x"
+    assert without_url_secrets(text) == "https://x:***@git.lan/x"
+
+
+@given(st.lists(st.text(alphabet=":/@a ", max_size=8), max_size=12))
+def test_a_stream_gives_what_the_whole_gives(pieces: list[str]) -> None:
+    stream, text = UrlMasker(), "".join(pieces)
+    assert "".join(map(stream.feed, pieces)) + stream.flush() == without_url_secrets(text)
+    assert without_url_secrets(without_url_secrets(text)) == without_url_secrets(text)
+
+
+@pytest.mark.parametrize("hostile", ["://", "@", ":", "://:", "://a@", ":@", "/", "://" + "x" * 8000, "x:/"])
+def test_addresses_in_hostile_texts_take_no_long_time(hostile: str) -> None:
+    text, stream = hostile * (2**20 // len(hostile)), UrlMasker()
+    began = time.process_time()
+    without_url_secrets(text)
+    without_cut_url(text)
+    for at in range(0, len(text), 1000):
+        stream.feed(text[at : at + 1000])
+    assert time.process_time() - began < 2  # a tenth of that on an idle machine
 
 
 @pytest.mark.parametrize(
@@ -149,4 +182,6 @@ def test_a_value_that_the_beginning_of_a_text_cuts_is_hidden(text: str, shown: s
 
 def test_the_rest_of_a_password_in_an_address_is_hidden() -> None:
     assert without_cut_url("unter2@git.lan/x") == "***@git.lan/x"
+    assert without_cut_url("//me:hunter2@git.lan/x") == "//***@git.lan/x"
+    assert without_cut_url("n" * 2000 + "@git.lan/x") == "***@git.lan/x"
     assert without_cut_url("nothing of that kind, me@lan") == "nothing of that kind, me@lan"

@@ -81,6 +81,18 @@ async def test_a_secret_that_the_cut_went_through_is_hidden_too(roci: Roci, agen
     assert shown and shown["stdout"] == out, "who gave the value may see what there is of it"
 
 
+async def test_what_is_as_long_as_it_may_be_perhaps_begins_in_the_middle_of_a_secret(
+    roci: Roci, agent: ScriptedAgent
+) -> None:
+    run = await begun(roci, agent, env={"T": SECRET})
+    for begins in ("secret1 ", "//me:hunter2x@git.lan "):
+        await agent.say("output", command_id=run.operation.id, data=begins + "x" * 64 * KIB)
+        await heard(roci, agent)
+        assert "secret1" not in run.so_far and "hunter2x" not in run.so_far
+    await tell(agent, run, exit_code=0, output="unter2x@git.lan " + "x" * (64 * KIB - 16))
+    assert (await ended(roci, run)).output.startswith("***@git.lan xxx")
+
+
 async def test_streams_are_kept_to_their_last_64_kib_and_say_so(roci: Roci, agent: ScriptedAgent) -> None:
     run = await begun(roci, agent)
     await tell(agent, run, exit_code=0, stdout="ä" * 64 * KIB, stderr="short")
