@@ -1,4 +1,7 @@
-"""Credentials for container registries. The password is sealed under the scope `registry/ID`; nothing here shows it."""
+"""Credentials for container registries. The password is sealed under the scope `registry/ID`; nothing here shows it.
+
+It is kept only as long as it goes where it went, so that nobody who may change a credential can have it sent to them.
+"""
 
 from __future__ import annotations
 
@@ -98,9 +101,13 @@ class RegistryCredentialRemoved(Event):
 
 def type_of(url: str) -> str:
     """Whose registry an address is, as far as it says; else `generic`."""
-    host = url.partition("://")[2] or url
-    host = host.partition("/")[0].partition(":")[0].lower()
+    host = _machine(url).partition(":")[0]
     return next((kind for pattern, kind in HOSTS if pattern.fullmatch(host)), "generic")
+
+
+def _machine(url: str) -> str:
+    """Its name, and its port where one is given: what programs log in at, whatever else is in the address."""
+    return (url.partition("://")[2] or url).partition("/")[0].lower()
 
 
 def check_url(url: str) -> None:
@@ -178,11 +185,18 @@ def add(ring: Keyring, new: NewCredential) -> RegistryCredential:
 
 
 def change(ring: Keyring, id: str, secret: Sensitive | None = None, **changes: Any) -> RegistryCredential:
-    """Set some of name, registry_type, registry_url, username and description; a secret of None stays as it is."""
+    """Set some of name, registry_type, registry_url, username and description; a secret of None stays as it is.
+
+    With another type the usual address becomes the usual one of that, where it has one.
+    """
     row = get(id)
     before = picked(row, *FIELDS)
     after = {**before, **changes}
+    if "registry_url" not in changes and before["registry_url"] == DEFAULT_URLS.get(before["registry_type"]):
+        after["registry_url"] = DEFAULT_URLS.get(after["registry_type"], before["registry_url"])
     _check(after, but=row.id)
+    if secret is None:
+        _check_goes_where_it_went(before, after)
     check_login(after["username"], "unchanged" if secret is None else secret)
     RegistryCredential.update(**after, updated_at=now()).where(RegistryCredential.id == id).execute()
     if secret is not None:
@@ -190,6 +204,13 @@ def change(ring: Keyring, id: str, secret: Sensitive | None = None, **changes: A
     if after != before or secret is not None:
         emit(RegistryCredentialChanged(id, after["name"], secret is not None, before, after))
     return get(id)
+
+
+def _check_goes_where_it_went(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    if _machine(before["registry_url"]) != _machine(after["registry_url"]):
+        raise Invalid("secret: send it again, since registry_url has changed")
+    if before["username"] != after["username"]:
+        raise Invalid("secret: send it again, since username has changed")
 
 
 def remove(id: str) -> None:

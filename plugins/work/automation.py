@@ -53,8 +53,8 @@ async def deploy(
 async def log_in(roci: Roci, host_id: str, credential_id: str) -> tuple[Run, RegistryCredential]:
     """Log a host in with a stored credential. Raises NotFound for one that is not."""
     await roci.read(execute.host, host_id)
-    row = await roci.read(registries.get, credential_id)
-    password = await roci.read(registries.password, keyring.of(roci), row.id)
+    ring = keyring.of(roci)
+    row, password = await roci.read(lambda: (registries.get(credential_id), registries.password(ring, credential_id)))
     more = {"credential_id": row.id, "registry_type": row.registry_type}
     return await execute.log_in(roci, host_id, row.registry_url, row.username, password, **more), row
 

@@ -92,15 +92,48 @@ def test_it_goes_along_when_the_key_is_turned(ring: Keyring, add: Add) -> None:
 
 def test_a_change_leaves_the_password_unless_there_is_a_new_one(ring: Keyring, add: Add, events: list[Event]) -> None:
     row = add()
-    changed = registries.change(ring, row.id, None, username="you", description="for CI")
-    assert (changed.username, changed.description, changed.registry_url) == ("you", "for CI", "ghcr.io")
+    changed = registries.change(ring, row.id, None, name="ours", description="for CI")
+    assert (changed.name, changed.description, changed.registry_url) == ("ours", "for CI", "ghcr.io")
     assert registries.password(ring, row.id) == "hunter2hunter2"
-    registries.change(ring, row.id, Sensitive("anotherone"))
+    registries.change(ring, row.id, Sensitive("anotherone"), username="you")
     assert registries.password(ring, row.id) == "anotherone"
     first, second = [each for each in events if isinstance(each, RegistryCredentialChanged)]
     assert (first.new_secret, second.new_secret) == (False, True)
-    assert first.before and first.after and (first.before["username"], first.after["username"]) == ("me", "you")
+    assert first.before and first.after and (first.before["name"], first.after["name"]) == ("hub", "ours")
     assert "anotherone" not in repr(events)
+
+
+@pytest.mark.parametrize(
+    "changes, field",
+    [
+        ({"registry_url": "registry.evil.lan:5000"}, "registry_url"),
+        ({"registry_url": "https://ghcr.io:8443"}, "registry_url"),
+        ({"registry_type": "docker_hub"}, "registry_url"),
+        ({"username": "you"}, "username"),
+    ],
+    ids=["machine", "port", "type", "username"],
+)
+def test_a_password_goes_nowhere_else_unless_it_is_sent_again(
+    ring: Keyring, add: Add, changes: dict[str, str], field: str
+) -> None:
+    row = add()
+    with pytest.raises(Invalid, match=f"^secret: send it again, since {field} has changed$"):
+        registries.change(ring, row.id, None, **changes)
+    registries.change(ring, row.id, Sensitive("anotherone"), **changes)
+    assert registries.password(ring, row.id) == "anotherone"
+
+
+def test_the_same_machine_written_otherwise_is_no_other_place(ring: Keyring, add: Add) -> None:
+    row = add()
+    changed = registries.change(ring, row.id, None, registry_url="https://GHCR.io/acme", registry_type="generic")
+    assert changed.registry_url == "https://GHCR.io/acme"
+
+
+def test_the_usual_address_follows_the_type(ring: Keyring, add: Add) -> None:
+    usual, own = add(), add(name="own", registry_url="ghcr.lan")
+    assert registries.change(ring, usual.id, Sensitive("x"), registry_type="docker_hub").registry_url == "docker.io"
+    assert registries.change(ring, usual.id, None, registry_type="generic").registry_url == "docker.io"
+    assert registries.change(ring, own.id, None, registry_type="docker_hub").registry_url == "ghcr.lan"
 
 
 def test_two_of_one_name_are_a_conflict(ring: Keyring, add: Add) -> None:

@@ -6,10 +6,7 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from roci import Sensitive
-
-from ...domain import keyring, registries
-from ...work import ask, execute
+from ...work import ask, automation, execute
 from ...work.run import Run
 from ..http import accepts, needs, returns, roci
 from . import hand_shapes as shapes
@@ -85,14 +82,7 @@ async def reboot(body: shapes.HandBody, id: str) -> Any:
 @returns(Begun, status=202, also=(200,))
 async def log_in(body: shapes.LoginBody, id: str) -> Any:
     """Log an agent's engine in at a registry, with a stored credential."""
-
-    ring = keyring.of(roci)
-
-    def read() -> tuple[registries.RegistryCredential, Sensitive]:
-        return registries.get(body.credential_id), registries.password(ring, body.credential_id)
-
-    row, password = await roci.read(read)
-    run = await execute.log_in(roci, id, row.registry_url, row.username, password, credential_id=row.id)
+    run, _ = await automation.log_in(roci, id, body.credential_id)
     return await begun(run, body.wait, "Login sent")
 
 

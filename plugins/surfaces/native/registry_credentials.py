@@ -61,7 +61,7 @@ async def show(id: str) -> Any:
 @accepts(shapes.CredentialChanges, of=_known)
 @returns(shapes.CredentialOut)
 async def change(body: shapes.CredentialChanges, id: str) -> Any:
-    """Change a registry credential; without a secret the present one stays."""
+    """Change a registry credential. The secret stays while machine and user do; else it is sent again."""
     secret = None if body.secret is None else Sensitive(body.secret.get_secret_value())
     return shapes.credential(await roci.write(registries.change, keyring.of(roci), id, secret, **body.changes()))
 

@@ -146,6 +146,14 @@ async def test_a_credentials_secret_goes_in_and_never_out(api: Api) -> None:
     assert code(await api("GET", f"/secrets/password?scope=registry/{made['id']}"))[0] == 404
 
 
+async def test_a_stored_secret_is_sent_nowhere_else(api: Api) -> None:
+    path = f"{CREDENTIALS}/{(await credential(api))['id']}"
+    answer = await api("PATCH", path, {"registry_url": "127.0.0.1:5000"})
+    assert code(answer) == (400, "validation_error")
+    assert answer[1]["error"]["message"] == "secret: send it again, since registry_url has changed"
+    assert (await api("PATCH", path, {"registry_url": "127.0.0.1:5000", "secret": "another-one"}))[0] == 200
+
+
 async def test_credentials_that_make_no_sense_are_refused(api: Api) -> None:
     made = await credential(api)
     for wrong in (
