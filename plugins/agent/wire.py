@@ -21,6 +21,8 @@ LONGEST_OF_STRANGERS = 64 * 1024  # the same, of an agent that is not approved
 MALFORMED, NO_REGISTER, STALE, REJECTED, REPLACED, DELETED = 4000, 4001, 4002, 4003, 4009, 4010
 GOING_AWAY, TRY_LATER = 1001, 1013
 
+MISSING = 127  # exit code where the container that something is about is not there
+
 
 class Closed(Exception):
     """The other end is gone: the close code, where there was one."""

@@ -166,6 +166,18 @@ def container_called(hub: Hub, host_id: str, text: str) -> wire.Container | None
     return named or next((each for each in known if is_meant(each, text)), None)
 
 
+def is_missing(hub: Hub, host_id: str, container: str, exit_code: int | None) -> bool:
+    """Whether something failed because the host has no such container: it said so, or it never listed one.
+
+    A host may have what it has not listed yet, so this is asked after it tried.
+    """
+    if exit_code == wire.MISSING:
+        return True
+    live = hub.roster.get(host_id)
+    is_listing = live is not None and live.containers is not None and live.engine_error is None
+    return is_listing and container_called(hub, host_id, container) is None
+
+
 def is_meant(container: wire.Container, text: str) -> bool:
     """Whether a container is the one that somebody calls so."""
     return text == container.name or (

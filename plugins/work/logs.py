@@ -107,8 +107,8 @@ async def _answer(hub: Hub, calls: Calls, host_id: str, message: wire.Logs) -> A
             async for text in pieces:
                 yield text
     except StepFailed as error:
-        is_known = execute.container_called(hub, host_id, message.container) is not None
-        raise (Unavailable if is_known else NotFound)(error.message) from None
+        is_missing = execute.is_missing(hub, host_id, message.container, error.details.get("exit_code"))
+        raise (NotFound if is_missing else Unavailable)(error.message) from None
 
 
 async def _lines(pieces: AsyncGenerator[str, None]) -> AsyncGenerator[list[str], None]:

@@ -9,6 +9,7 @@ from roci import Command, Site, StepFailed, hookimpl
 
 from ..engine import CHANGE, Engine, Refused, engine
 from ..process import Stderr
+from ..wire import MISSING
 from .replacing import GRACE, name_of
 
 SHORTEST = 4  # characters of an id that are enough to mean it
@@ -26,7 +27,7 @@ def found(containers: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, An
             return one
     meant = [one for one in containers if len(wanted) >= SHORTEST and one["Id"].startswith(wanted)]
     if not meant:
-        raise StepFailed(f"there is no container {text!r} on this host", exit_code=1)
+        raise StepFailed(f"there is no container {text!r} on this host", exit_code=MISSING)
     if len(meant) > 1:
         names = ", ".join(sorted(map(name_of, meant))[:SHOWN])
         raise StepFailed(f"{text!r} is the beginning of more than one container's id: {names}", exit_code=1)
@@ -46,7 +47,7 @@ async def control(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, No
         await _do(docker, args, one["Id"])
     except StepFailed as error:
         yield Stderr(f"{error.message}\n")
-        raise StepFailed("", exit_code=1) from None
+        raise StepFailed("", exit_code=error.details.get("exit_code", 1)) from None
     yield f"{name_of(one)}\n"
 
 

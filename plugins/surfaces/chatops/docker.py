@@ -7,16 +7,17 @@ from typing import Any
 import msgspec
 from quart import Blueprint
 
-from roci import Conflict, NotReady, TimedOut, Unavailable
+from roci import Conflict, NotFound, NotReady, TimedOut, Unavailable
 
 from ...agent import wire
+from ...agent.hub import Hub
 from ...domain import hostcards
 from ...work import execute
 from ...work import logs as host_logs
 from ..http import needs, raises, returns, roci
 from . import docker_shapes as shapes
 from .query import asked, id_is
-from .runs import Failed, check_container, connected, ended, printed
+from .runs import Failed, connected, ended, printed
 from .servers import live_of
 
 routes = Blueprint("docker", __name__, url_prefix="/docker")
@@ -71,13 +72,18 @@ async def restart(id: str, container_id: str) -> Any:
 
 async def _control(id: str, container: str, action: str, grace: int | None) -> Any:
     await connected(id)
-    check_container(id, container)
     run = await execute.control(roci, id, action, container, grace)
     operation = await ended(run, START_WITHIN if grace is None else grace)
+    if operation.status == "failed" and execute.is_missing(roci.part(Hub), id, container, operation.exit_code):
+        raise _unknown(container)
     if operation.status != "succeeded":
         said = printed(operation)
         raise Failed((said.stderr or said.stdout or operation.reason or operation.status).strip()[-2000:])
     return {"status": "success", "message": f"Container {container} {DONE[action]}"}
+
+
+def _unknown(container: str) -> NotFound:
+    return NotFound(f"Container not found: {container[:100]}")
 
 
 @routes.get("/<server_id>/containers/<container_id>/logs")
@@ -89,9 +95,10 @@ async def logs(id: str, container_id: str) -> Any:
     """The last lines it printed on either stream, the oldest first."""
     tail = asked(shapes.Tail).tail
     await connected(id)
-    check_container(id, container_id)
     try:
         found = await host_logs.last(roci, id, container_id, host_logs.Wanted(tail))
+    except NotFound:
+        raise _unknown(container_id) from None
     except NotReady:
         raise
     except Unavailable as error:  # the host answered, and said no

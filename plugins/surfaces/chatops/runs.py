@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from roci import NotFound, NotReady, RociError, TimedOut, Unavailable
+from roci import NotReady, RociError, TimedOut, Unavailable
 
-from ...agent import wire
 from ...agent.hub import Hub
 from ...domain import hostcards
 from ...domain.hostcards import Carded
 from ...domain.operations import Operation
-from ...work.execute import is_meant
 from ...work.operate import Operator
 from ...work.run import Run
 from ..http import roci
@@ -61,11 +59,3 @@ async def connected(id: str) -> Carded:
     if live is None or not live.is_connected:
         raise NotReady("Server agent is not connected")
     return found
-
-
-def check_container(id: str, container: str) -> None:
-    """Raises NotFound for one that a connected host does not have, where it has said what it has."""
-    live = roci.part(Hub).roster.get(id)
-    known: list[wire.Container] | None = live.containers if live and live.engine_error is None else None
-    if known is not None and not any(is_meant(each, container) for each in known):
-        raise NotFound(f"Container not found: {container[:100]}")

@@ -116,11 +116,31 @@ async def test_an_agents_no_is_told_in_its_words(admin: Api, agent: ScriptedAgen
     assert said(await answered) == (500, "the engine is on fire")
 
 
-async def test_containers_that_are_not_there(admin: Api, agent: ScriptedAgent) -> None:
-    for verb in ("start", "stop", "restart"):
-        assert said(await admin("POST", path(agent, f"/nope/{verb}"))) == (404, "Container not found: nope")
-    assert said(await admin("GET", path(agent, "/nope/logs"))) == (404, "Container not found: nope")
+async def test_a_container_that_was_made_a_moment_ago_is_asked_for(admin: Api, agent: ScriptedAgent) -> None:
+    answered = asyncio.create_task(admin("POST", path(agent, "/new/stop")))
+    assert (await agent.answer(stdout="new\n", exit_code=0))["container"] == "new"
+    assert (await answered)[0] == 200
+    answered = asyncio.create_task(admin("GET", path(agent, "/new/logs")))
+    await agent.answer(output="hi\n", exit_code=0)
+    assert await answered == (200, ["hi"])
+
+
+@pytest.mark.parametrize("name", ["nope", "web"], ids=["not listed", "removed a moment ago"])
+async def test_containers_that_are_not_there(admin: Api, agent: ScriptedAgent, name: str) -> None:
+    missing = {"success": False, "stderr": f"there is no container '{name}' on this host\n", "exit_code": wire.MISSING}
+    for method, verb in (("POST", "start"), ("POST", "stop"), ("POST", "restart"), ("GET", "logs")):
+        answered = asyncio.create_task(admin(method, path(agent, f"/{name}/{verb}")))
+        await agent.answer(**missing)
+        assert said(await answered) == (404, f"Container not found: {name}")
     assert said(await admin("POST", f"/docker/{NOBODY}/containers/web/stop")) == (404, "Server not found")
+
+
+async def test_an_agent_with_words_of_its_own_does_not_have_what_it_never_listed(
+    admin: Api, agent: ScriptedAgent
+) -> None:
+    answered = asyncio.create_task(admin("POST", path(agent, "/nope/stop")))
+    await agent.answer(success=False, stderr="what is that?", exit_code=1)
+    assert said(await answered) == (404, "Container not found: nope")
 
 
 async def test_a_server_that_is_not_connected_does_nothing(admin: Api, agent: ScriptedAgent, roci: Roci) -> None:

@@ -121,6 +121,10 @@ async def test_it_controls_containers_and_reads_their_logs(admin: Api) -> None:
         asked = asyncio.create_task(admin("POST", f"{path}/stop"))
         await agent.say(type="error", request_id=(await agent.hear())["request_id"], message="no")
         assert said(await asked) == (500, "no")
+        asked = asyncio.create_task(admin("POST", f"{path}/stop"))
+        words = "Error response from daemon: No such container: web"
+        await agent.say(type="error", request_id=(await agent.hear())["request_id"], message=words)
+        assert said(await asked) == (404, "Container not found: web")
         asked = asyncio.create_task(admin("GET", f"{path}/logs?tail=2"))
         frame = await agent.hear()
         assert (frame["type"], frame["tail"]) == ("get_container_logs", 2)
