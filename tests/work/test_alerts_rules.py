@@ -287,11 +287,14 @@ def test_a_container_that_is_gone_is_told_of_once() -> None:
 @pytest.mark.parametrize(
     ("mute", "covered"),
     [
-        (Mute(), ["web", "db", "other"]),
+        (Mute(), ["web", "db", "other", "bbbb"]),
         (Mute(project="shop"), ["web", "db"]),
         (Mute(container="web"), ["web"]),
         (Mute(container="cccc11"), ["other"]),
         (Mute(container="cccc1111cccc1111cccc"), ["other"]),
+        (Mute(container="/web"), ["web"]),
+        (Mute(container="bbbb"), ["bbbb"]),
+        (Mute(container="bbbb1"), ["db"]),
         (Mute(container="ccc"), []),
         (Mute(project="shop", container="other"), ["web", "db", "other"]),
     ],
@@ -301,8 +304,9 @@ def test_a_mute_covers_what_the_operation_is_about(mute: Mute, covered: list[str
         one("Up 1 second", id="aaaa1111", name="web", app="shop"),
         one("Up 1 second", id="bbbb1111", name="db", app="shop"),
         one("Up 1 second", id="cccc1111", name="other"),
+        one("Up 1 second", id="dddd1111", name="bbbb"),
     ]
-    assert [each.name for each in found if mute.covers(each)] == covered
+    assert [each.name for each in mute.covered(found)] == covered
 
 
 def test_a_mute_lasts_until_some_time_after_its_operation() -> None:

@@ -192,15 +192,10 @@ class Judge:
         host_id, at = live.host.id, self._clock()
         if (watched := self._watched.get(host_id)) is None:
             watched = self._watched[host_id] = self._first_sight(live, at)
-        mutes = self._mutes.of(host_id, at)
-
-        def is_ours(container: wire.Container) -> bool:
-            return any(mute.covers(container) for mute in mutes)
-
-        gone = watched.see(found, at, is_ours if mutes else _never)
-        quiet = {one.name for one in found if is_ours(one)} if mutes else set()
+        ours = self._mutes.names(host_id, at, found)
+        gone = watched.see(found, at, lambda one: one.name in ours)
         calm = not self.board.knows(host_id, *OF_CONTAINERS)
-        self._pronounce(host_id, watched.verdicts(at, self.settings, waiting_only=calm), quiet)
+        self._pronounce(host_id, watched.verdicts(at, self.settings, waiting_only=calm), ours)
         for key in self.board.keys(host_id, *OF_CONTAINERS):
             if key.subject in gone or key.subject not in watched.tracks:
                 self.board.well(key)
@@ -240,10 +235,7 @@ class Judge:
             self._sweep_containers(host_id, live, watched, at)
 
     def _sweep_containers(self, host_id: str, live: Live, watched: Watched, at: float) -> None:
-        mutes = self._mutes.of(host_id, at)
-        quiet = (
-            {one.name for one in (live.containers or ()) if any(mute.covers(one) for mute in mutes)} if mutes else ()
-        )
+        quiet = self._mutes.names(host_id, at, live.containers or ()) if self._mutes.of(host_id, at) else ()
         self._pronounce(host_id, watched.verdicts(at, self.settings, waiting_only=True), quiet)
 
     def _sweep_absent(self, host_id: str, live: Live, at: float) -> None:
@@ -288,10 +280,6 @@ def _rows(threshold_id: str | None = None) -> list[tuple[Threshold, str]]:
     here = Host.select(Host.id, Host.hostname).where(Host.id.in_({row.host_id for row in rows}))
     names = {host.id: host.hostname for host in here}
     return [(row, names.get(row.host_id, "")) for row in rows]
-
-
-def _never(container: wire.Container) -> bool:
-    return False
 
 
 def _mute(operation_id: str) -> tuple[str, Mute] | None:

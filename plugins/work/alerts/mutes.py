@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
+from ...agent.naming import meant, reported
 from ...agent.wire import Container
 
 ON_CONTAINERS = {"deploy", "start", "stop", "restart", "delete", "container"}
@@ -22,14 +24,12 @@ class Mute:
     def is_whole_host(self) -> bool:
         return self.project is None and self.container is None
 
-    def covers(self, container: Container) -> bool:
-        if self.is_whole_host or (self.project is not None and container.app == self.project):
-            return True
-        text = self.container
-        return text is not None and (
-            text == container.name
-            or (len(text) >= 4 and (container.id.startswith(text) or text.startswith(container.id)))
-        )
+    def covered(self, found: Sequence[Container]) -> list[Container]:
+        """Those of a host's containers that it is about."""
+        if self.is_whole_host:
+            return list(found)
+        ours = [one for one in found if self.project is not None and one.app == self.project]
+        return ours if self.container is None else ours + meant(self.container, found, reported)
 
 
 class Mutes:
@@ -58,3 +58,7 @@ class Mutes:
         if not mutes:
             del self._of_host[host_id]
         return list(mutes.values())
+
+    def names(self, host_id: str, at: float, found: Sequence[Container]) -> set[str]:
+        """The names of those that ROCI is at work on now."""
+        return {one.name for mute in self.of(host_id, at) for one in mute.covered(found)}
