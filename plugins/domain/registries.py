@@ -116,9 +116,11 @@ def check_url(url: str) -> None:
 
 
 def check_login(username: str, secret: str) -> None:
+    """The name becomes an argument of a program."""
     if not username.strip() or len(username) > LONGEST_USERNAME or username.startswith("-"):
         raise Invalid(f"username: 1 to {LONGEST_USERNAME} characters, and no dash first")
-    check_lines(username=username)
+    if not username.isprintable():
+        raise Invalid("username: one line of printable characters only")
     if not secret.strip() or "\0" in secret:  # some are files of many lines
         raise Invalid("secret: must not be blank or contain a NUL")
 

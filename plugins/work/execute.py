@@ -15,7 +15,7 @@ from roci import Conflict, Invalid, NotFound, OperationKind, Outcome, Permission
 from ..agent import wire
 from ..agent.hub import Hub
 from ..agent.masking import Masker, without_url_secrets
-from ..domain import applications, hosts, operations
+from ..domain import applications, hosts, operations, registries
 from ..domain.applications import Application
 from ..domain.hosts import Host
 from ..domain.model import new_id
@@ -27,7 +27,6 @@ from .whole import whole
 LONGEST_COMMAND = 8192  # characters
 LONGEST_FOLDER = 1024
 SHORTEST_ID = 4  # characters of the beginning of a container's id
-LONGEST_REGISTRY = 255
 MOST_VARIABLES, LONGEST_ENVIRONMENT = 200, 64 * 1024  # names; bytes of names and values
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TIMEOUTS = range(1, 901)  # seconds
@@ -192,11 +191,8 @@ async def reboot(roci: Roci, host_id: str) -> Run:
 
 async def log_in(roci: Roci, host_id: str, registry_url: str, username: str, password: Sensitive, **args: Any) -> Run:
     """Log a host's engine in at a registry. `args` are kept with the operation: which stored credential it was."""
-    check_registry(registry_url)
-    if not username or username.startswith("-") or len(username) > LONGEST_REGISTRY or not username.isprintable():
-        raise Invalid("username: a name as the registry knows it")
-    if not password or "\0" in password:
-        raise Invalid("password: must not be empty or contain a NUL")
+    registries.check_url(registry_url)
+    registries.check_login(username, password)
     message = wire.RegistryLogin(
         command_id=new_id(), registry_url=registry_url, username=username, password=str(password)
     )
@@ -204,15 +200,8 @@ async def log_in(roci: Roci, host_id: str, registry_url: str, username: str, pas
     return await _do(roci, host_id, message, 120, kept)
 
 
-def check_registry(registry_url: str) -> None:
-    """What may stand as an argument of its own, whatever a program makes of it."""
-    bad = registry_url.startswith("-") or any(not c.isprintable() or c.isspace() for c in registry_url)
-    if not registry_url or bad or len(registry_url) > LONGEST_REGISTRY:
-        raise Invalid(f"registry_url: an address such as ghcr.io, of at most {LONGEST_REGISTRY} characters")
-
-
 async def log_out(roci: Roci, host_id: str, registry_url: str) -> Run:
-    check_registry(registry_url)
+    registries.check_url(registry_url)
     message = wire.RegistryLogout(command_id=new_id(), registry_url=registry_url)
     return await _do(roci, host_id, message, 120, {"registry_url": registry_url})
 

@@ -57,6 +57,7 @@ def test_the_usual_address_of_a_kind_is_taken_where_there_is_one(add: Add) -> No
         ({"registry_url": "-x"}, "registry_url"),
         ({"username": ""}, "username"),
         ({"username": "--password"}, "username"),
+        ({"username": "a\u200bb"}, "username"),  # it prints as another
         ({"secret": Sensitive("")}, "secret"),
         ({"secret": Sensitive("a\0b")}, "secret"),
         ({"description": "a\x1b[2J"}, "description"),

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from ...domain import registries
 from ...work.execute import (
     GRACES,
     LONGEST_COMMAND,
     LONGEST_FOLDER,
-    LONGEST_REGISTRY,
     MOST_VARIABLES,
     PULL_TIMEOUTS,
     TIMEOUTS,
@@ -55,7 +55,7 @@ class LoginBody(HandBody):
 
 
 class LogoutBody(HandBody):
-    registry_url: str = Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_REGISTRY})
+    registry_url: str = Field(json_schema_extra={"minLength": 1, "maxLength": registries.LONGEST_URL})
 
 
 class LogLines(TypedDict):
