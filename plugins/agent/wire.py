@@ -201,6 +201,9 @@ class Exec(Hand, tag="exec", kw_only=True, omit_defaults=False):
         return self.timeout_seconds
 
 
+UNSAID = 600  # seconds for a container with a grace of its own, which only its engine knows
+
+
 class ContainerAction(Hand, tag="container", kw_only=True):
     action: str  # start, stop, restart, pause, unpause, remove
     container: str  # an id, the beginning of one, or a name
@@ -209,7 +212,7 @@ class ContainerAction(Hand, tag="container", kw_only=True):
 
     @property
     def limit(self) -> float | None:
-        return (10 if self.timeout_seconds is None else self.timeout_seconds) + 60
+        return UNSAID if self.timeout_seconds is None else self.timeout_seconds + 60
 
 
 class Restart(Hand, tag="restart", kw_only=True):
