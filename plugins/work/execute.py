@@ -12,7 +12,7 @@ from typing import Any
 
 from roci import Conflict, Invalid, NotFound, OperationKind, Outcome, Permission, Roci, Sensitive, hookimpl
 
-from ..agent import wire
+from ..agent import naming, wire
 from ..agent.hub import Hub
 from ..agent.masking import Masker, without_url_secrets
 from ..domain import applications, hosts, operations, registries
@@ -26,7 +26,6 @@ from .whole import whole
 
 LONGEST_COMMAND = 8192  # characters
 LONGEST_FOLDER = 1024
-SHORTEST_ID = 4  # characters of the beginning of a container's id
 MOST_VARIABLES, LONGEST_ENVIRONMENT = 200, 64 * 1024  # names; bytes of names and values
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TIMEOUTS = range(1, 901)  # seconds
@@ -159,10 +158,9 @@ def _application_of(roci: Roci, host_id: str, container: str) -> Application | N
 
 def container_called(hub: Hub, host_id: str, text: str) -> wire.Container | None:
     """The container that a host reported under this name, id or beginning of one. Safe from any thread."""
-    live, text = hub.roster.get(host_id), text.removeprefix("/")  # as the engine writes names
-    known = (live and live.containers) or []
-    named = next((each for each in known if each.name == text), None)
-    return named or next((each for each in known if is_meant(each, text)), None)
+    live = hub.roster.get(host_id)
+    found = naming.meant(text, (live and live.containers) or (), naming.reported)
+    return found[0] if found else None
 
 
 def is_missing(hub: Hub, host_id: str, container: str, exit_code: int | None) -> bool:
@@ -175,13 +173,6 @@ def is_missing(hub: Hub, host_id: str, container: str, exit_code: int | None) ->
     live = hub.roster.get(host_id)
     is_listing = live is not None and live.containers is not None and live.engine_error is None
     return is_listing and container_called(hub, host_id, container) is None
-
-
-def is_meant(container: wire.Container, text: str) -> bool:
-    """Whether a container is the one that somebody calls so."""
-    return text == container.name or (
-        len(text) >= SHORTEST_ID and (container.id.startswith(text) or text.startswith(container.id))
-    )
 
 
 async def reboot(roci: Roci, host_id: str) -> Run:

@@ -7,12 +7,12 @@ from typing import Any
 
 from roci import Command, Site, StepFailed, hookimpl
 
+from .. import naming
 from ..engine import CHANGE, Engine, Refused, engine
 from ..process import Stderr
 from ..wire import MISSING
 from .replacing import GRACE, name_of
 
-SHORTEST = 4  # characters of an id that are enough to mean it
 SHOWN = 5  # names in a message
 
 
@@ -21,17 +21,17 @@ def found(containers: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, An
 
     Raises StepFailed that names what was looked for, or those that it could mean.
     """
-    wanted = text.removeprefix("/")
-    for one in containers:
-        if wanted == one["Id"] or wanted in (name.removeprefix("/") for name in one["Names"]):
-            return one
-    meant = [one for one in containers if len(wanted) >= SHORTEST and one["Id"].startswith(wanted)]
+    meant = naming.meant(text, containers, _told)
     if not meant:
         raise StepFailed(f"there is no container {text!r} on this host", exit_code=MISSING)
     if len(meant) > 1:
         names = ", ".join(sorted(map(name_of, meant))[:SHOWN])
         raise StepFailed(f"{text!r} is the beginning of more than one container's id: {names}", exit_code=1)
     return meant[0]
+
+
+def _told(container: Mapping[str, Any]) -> tuple[str, list[str]]:
+    return container["Id"], [name.removeprefix("/") for name in container["Names"] or ()]
 
 
 async def find(docker: Engine, text: str) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ _KEPT = "_old_"  # between the name of a container that is being replaced and it
 
 def name_of(container: Mapping[str, Any]) -> str:
     """Of a listed container."""
-    return str(min(container["Names"], key=lambda name: name.count("/"))).lstrip("/")
+    return str(min(container["Names"] or [container["Id"][:12]], key=lambda name: name.count("/"))).lstrip("/")
 
 
 async def inspect(docker: Engine, container: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from roci import StepFailed
 from roci_plugins.agent.commands.control import found
+from roci_plugins.agent.commands.replacing import name_of
 from roci_plugins.agent.wire import MISSING
 
 HERE: list[dict[str, Any]] = [
@@ -30,6 +31,12 @@ HERE: list[dict[str, Any]] = [
 )
 def test_a_container_is_found_by_what_people_call_it(text: str, name: str) -> None:
     assert name in found(HERE, text)["Names"]
+
+
+def test_a_container_without_a_name_is_found_by_its_id() -> None:
+    nameless = {"Id": "abcd" * 16, "Names": None}  # as one that could not be removed
+    assert name_of(found([nameless, *HERE], "abcdabcd")) == "abcdabcdabcd"
+    assert found([nameless, *HERE], "web") is HERE[0]
 
 
 @pytest.mark.parametrize("text", ["we", "fff", "", "ffff4", "*"])
