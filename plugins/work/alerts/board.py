@@ -1,6 +1,6 @@
 """The open alerts, in memory, and what is still to be written about them.
 
-Judging is synchronous and goes by this memory alone; what it found is written in order, in batches, a moment later.
+Judging is synchronous and goes by this memory alone; what it found is written in batches, a moment later.
 After a start the memory is what the database says is open.
 """
 
@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from roci import Roci, Unavailable
 
 from ...domain import alerts
-from ...domain.alerts import SEVERITIES, Alert, Change, Fire, Raise, Resolve
+from ...domain.alerts import SEVERITIES, Alert, Fire, Raise, Resolve
+from .changes import Changes
 from .rules import Key
 
 log = logging.getLogger("roci.alerts")
@@ -38,14 +39,15 @@ class Board:
         self._of_host: defaultdict[str, set[Key]] = defaultdict(set)
         self._by_id: dict[str, Key] = {}
         self._dismissed: set[Key] = set()  # conditions that still hold, whose alert somebody resolved by hand
-        self._changes: list[Change] = []
+        self._changes = Changes()
         self._values: set[Key] = set()  # open alerts whose latest value is not noted yet
         self._noted_at = self.retry_at = 0.0
         self._writing = asyncio.Lock()
 
     async def load(self) -> None:
         rows = await self._roci.read(alerts.open_)
-        for kept in (self.open, self._of_host, self._by_id, self._changes, self._values):
+        self._changes.clear()
+        for kept in (self.open, self._of_host, self._by_id, self._values):
             kept.clear()
         for row in rows:
             self._keep(key_of(row), Open(row.id, row.severity, row.last_value))
@@ -72,12 +74,16 @@ class Board:
         """What is open of a host, of these types."""
         return [key for key in self._of_host.get(host_id, ()) if key.type in types]
 
+    def holds(self, key: Key) -> bool:
+        """Whether it is known to be wrong, so that it is no news."""
+        return key in self.open or key in self._dismissed
+
     def bad(self, found: Fire) -> None:
         """Something is wrong: open an alert, unless it is open already."""
         key = Key(found.host_id, found.type, found.subject, found.threshold_id)
-        if key not in self.open and key not in self._dismissed:
+        if not self.holds(key) and not self._changes.is_full(key):
             self._keep(key, Open(found.id, found.severity, found.value))
-            self._changes.append(found)
+            self._changes.add(key, found)
 
     def still(self, key: Key, value: float, severity: str, message: Callable[[], str]) -> None:
         """It is still wrong. The alert stays as it is; only its severity may rise."""
@@ -85,15 +91,16 @@ class Board:
         if value != opened.value:
             opened.value = value
             self._values.add(key)
-        if severity != opened.severity and SEVERITIES.index(severity) > SEVERITIES.index(opened.severity):
+        worse = severity != opened.severity and SEVERITIES.index(severity) > SEVERITIES.index(opened.severity)
+        if worse and not self._changes.is_full(key):
             opened.severity = severity
-            self._changes.append(Raise(opened.id, severity, message(), value))
+            self._changes.add(key, Raise(opened.id, severity, message(), value))
 
     def well(self, key: Key, value: float | None = None) -> None:
         """It is not wrong, or no longer."""
         self._dismissed.discard(key)
-        if opened := self._drop(key):
-            self._changes.append(Resolve(opened.id, value))
+        if (opened := self._drop(key)) and not self._changes.withdraw(key, opened.id):
+            self._changes.add(key, Resolve(opened.id, value))
 
     def resolved(self, alert_id: str) -> None:
         """An alert was resolved. Where we still hold it as open, somebody did that by hand.
@@ -113,10 +120,11 @@ class Board:
         for key in list(self._of_host.pop(host_id, ())):
             self._drop(key)
         self._of_host.pop(host_id, None)
+        self._changes.forget(host_id)
         self._dismissed = {key for key in self._dismissed if key.host_id != host_id}
 
     async def flush(self) -> None:
-        """Write what was found. While the disk is full it waits, in order."""
+        """Write what was found. While the disk is full it waits."""
         async with self._writing:
             await self._write()
 
@@ -126,12 +134,14 @@ class Board:
         if values:
             self._noted_at, self._values = clock, set()
         while (self._changes or values) and clock >= self.retry_at:
-            changes, self._changes = self._changes[:AT_ONCE], self._changes[AT_ONCE:]
+            taken = self._changes.take(AT_ONCE)
             try:
+                changes = [found.change for found in taken]
                 await self._roci.write(alerts.record, changes, dict(self._latest(values)))
             except Unavailable as error:
                 log.warning("alerts are not saved yet: %s", error.message)
-                self._changes, self.retry_at = changes + self._changes, clock + RETRY
+                self._changes.put_back(taken)
+                self.retry_at = clock + RETRY
             except Exception:
                 await self.load()  # what is in memory may not be what was written
                 raise

@@ -31,7 +31,13 @@ from .rules import Key, Rule, value_of
 from .settings import MEANINGS, AlertSettings
 
 log = logging.getLogger("roci.alerts")
-OF_CONTAINERS = ("container_stopped", "container_unhealthy", "container_restarting")
+MOST = 50  # open alerts of single containers on one host
+CROWDS = {
+    "container_stopped": "that stopped",
+    "container_unhealthy": "that fail their health check",
+    "container_restarting": "that are restarted again and again",
+}
+OF_CONTAINERS = tuple(CROWDS)
 Clock = Callable[[], float]
 
 
@@ -193,11 +199,11 @@ class Judge:
         if (watched := self._watched.get(host_id)) is None:
             watched = self._watched[host_id] = self._first_sight(live, at)
         ours = self._mutes.names(host_id, at, found)
-        gone = watched.see(found, at, lambda one: one.name in ours)
+        watched.see(found, at, lambda one: one.name in ours)
         calm = not self.board.knows(host_id, *OF_CONTAINERS)
         self._pronounce(host_id, watched.verdicts(at, self.settings, waiting_only=calm), ours)
         for key in self.board.keys(host_id, *OF_CONTAINERS):
-            if key.subject in gone or key.subject not in watched.tracks:
+            if key.subject and key.subject not in watched.tracks:
                 self.board.well(key)
 
     def _first_sight(self, live: Live, at: float) -> Watched:
@@ -212,9 +218,20 @@ class Judge:
         return watched
 
     def _pronounce(self, host_id: str, verdicts: Iterable[Verdict], quiet: Iterable[str] = ()) -> None:
+        """What is beyond MOST is one alert of its kind; each becomes its own when there is room."""
+        room = MOST - len(self.board.keys(host_id, *OF_CONTAINERS))
+        beyond = dict.fromkeys(OF_CONTAINERS, 0)
         for type, name, bad, message in verdicts:
-            if not (bad and name in quiet):
-                self._tell(type, host_id, name, bad, message)
+            if bad and name in quiet:
+                continue
+            if bad and not self.board.holds(Key(host_id, type, name)) and self._is_on(type, host_id):
+                if room <= 0:
+                    beyond[type] += 1
+                    continue
+                room -= 1
+            self._tell(type, host_id, name, bad, message)
+        for type, count in beyond.items():
+            self._tell(type, host_id, "", count > 0, f"has {count:,} more containers {CROWDS[type]}")
 
     def sweep(self) -> None:
         """What time alone makes true: hosts that stay away, containers that stay down or unhealthy."""
