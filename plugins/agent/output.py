@@ -60,7 +60,7 @@ class Output:
         self._raw = {"stdout": Tail(), "stderr": Tail()}
         self._seq = 0
         self._sent_at = 0.0
-        self._later: asyncio.Task[None] | None = None  # sends what waits, when nothing follows it
+        self._later: asyncio.Task[None] | None = None  # sends what waits, while nothing follows it
         self._sending = asyncio.Lock()
 
     async def add(self, text: str) -> None:
@@ -72,7 +72,7 @@ class Output:
         self._wait(shown)
         if time.monotonic() - self._sent_at >= STREAMING or (self._whole and self._size > KEPT):
             await self.flush()
-        elif self._later is None:
+        elif self._later is None or self._later.done():
             self._later = asyncio.create_task(self._flush_later())
 
     def _wait(self, text: str) -> None:
@@ -83,9 +83,9 @@ class Output:
             self._size = KEPT
 
     async def _flush_later(self) -> None:
-        await asyncio.sleep(STREAMING)
-        self._later = None
-        await self.flush()
+        while self._waiting:
+            await asyncio.sleep(STREAMING)
+            await self.flush()
 
     async def flush(self) -> None:
         """Send what waits, now."""
@@ -96,6 +96,15 @@ class Output:
                 if piece:
                     await self._send(self._seq, piece)
                     self._seq += 1
+
+    async def finish(self) -> None:
+        """Send the rest. Nothing is sent any more after this."""
+        await self.flush()
+        if self._later:
+            self._later.cancel()
+            await asyncio.wait([self._later])
+            if not self._later.cancelled():
+                self._later.result()
 
     @property
     def truncated(self) -> bool:
@@ -109,8 +118,6 @@ class Output:
 
     def end(self, last: str) -> str:
         """All that is to be told: the end of the output, then the last word, unless it was said already."""
-        if self._later:
-            self._later.cancel()
         rest = self._masker.flush()
         self._tail.add(rest)
         self._wait(rest)

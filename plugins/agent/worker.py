@@ -301,7 +301,7 @@ class Worker:
         result.duration_ms = int((time.monotonic() - began) * 1000)
         if not (hand and hand.reads):
             self._keep(command_id, result)
-        await output.flush()
+        await output.finish()
         if to := only or self._connection:
             with contextlib.suppress(wire.Closed):  # it is in the journal, and the next connection delivers it
                 await self._deliver(to, result)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from roci_plugins.agent.masking import Masker
 from roci_plugins.agent.output import KEPT, Output
 from roci_plugins.agent.process import Stderr
@@ -37,14 +39,45 @@ async def test_frames_keep_their_order_when_the_listener_is_slow() -> None:
     await to.output.add("1")
     to.slow = asyncio.Event()
     await to.output.add("2")
-    await until(lambda: to.output._later is None)  # what waits is being sent now
+    await until(lambda: to.output._sending.locked())  # what waits is being sent now
     adding = asyncio.create_task(to.output.add("3" * (KEPT + 1)))
     await asyncio.sleep(0)
     to.slow.set()
     await adding
-    await to.output.flush()
+    await to.output.finish()
     assert to.heard == "12" + "3" * (KEPT + 1)
     assert [seq for seq, _ in to.frames] == list(range(len(to.frames)))
+
+
+async def test_what_is_being_sent_is_finished_and_nothing_runs_on() -> None:
+    before = asyncio.all_tasks()
+    to = Listener()
+    for text in ("1", "2"):
+        await to.output.add(text)
+    to.slow = asyncio.Event()
+    await until(lambda: to.output._sending.locked())
+    to.output.end("3")
+    finishing = asyncio.create_task(to.output.finish())
+    await asyncio.sleep(0)
+    to.slow.set()
+    await finishing
+    assert to.heard == "12"
+    assert asyncio.all_tasks() - {finishing} == before
+
+
+async def test_what_goes_wrong_while_sending_later_is_not_lost() -> None:
+    async def fails(seq: int, text: str) -> None:
+        if text == "2":
+            raise RuntimeError("no way out")
+
+    output = Output(Masker([]), fails)
+    await output.add("1")
+    await output.add("2")
+    later = output._later
+    assert later
+    await asyncio.wait([later])
+    with pytest.raises(RuntimeError, match="no way out"):
+        await output.finish()
 
 
 async def test_the_whole_of_a_read_is_sent_and_of_anything_else_only_the_newest() -> None:
