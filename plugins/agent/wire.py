@@ -216,10 +216,12 @@ class ContainerAction(Hand, tag="container", kw_only=True):
 
 
 class Restart(Hand, tag="restart", kw_only=True):
-    """Restart every container of one Compose project."""
+    """Restart every container of an application."""
 
     project: str
     timeout_seconds: int | None = None  # each container's grace
+    app_id: str = ""  # the application's NAME
+    backend: str = "compose"
 
     @property
     def limit(self) -> float | None:

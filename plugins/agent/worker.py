@@ -28,7 +28,7 @@ from .journal import Identity, Journal
 from .masking import Masker
 from .output import Output
 from .process import spawn
-from .steps import perform
+from .steps import Keeper, perform
 
 log = logging.getLogger("roci.agent")
 TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
@@ -352,7 +352,7 @@ class Worker:
             refused = f"this host does not allow {action} (agent.allow in its configuration)"
             raise StepFailed(refused, exit_code=126, reason=refused)
         if isinstance(message, wire.Hand):
-            plan, site = [Step(action, msgspec.structs.asdict(message))], self._site(command_id, [])
+            plan, site = self._hand(message), self._site(command_id, [])
             if isinstance(message, wire.Reboot):
                 await self._acknowledge(command_id)
             async with contextlib.nullcontext() if message.reads else self._hands:
@@ -367,6 +367,13 @@ class Worker:
         mine = self._order.setdefault(spec.project, asyncio.Lock())
         async with mine, self._room:
             await self._run(plan, site, output)
+
+    def _hand(self, message: wire.Hand) -> list[Step]:
+        if isinstance(message, wire.Restart):
+            backend = self._backends.get(message.backend)
+            if isinstance(backend, Keeper):
+                return backend.restart(Spec(message.app_id, ""))
+        return [Step(wire.kind_of(message), msgspec.structs.asdict(message))]
 
     async def _run(self, plan: list[Step], site: Site, output: Output) -> None:
         async with aclosing(perform(plan, self._commands, site)) as pieces:

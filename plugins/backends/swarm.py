@@ -43,8 +43,7 @@ class Swarm:
         _checked(spec.text)
 
     def plan(self, action: Literal["deploy", "stop", "start", "delete"], spec: Spec) -> list[Step]:
-        which = {"project": spec.project, "app": spec.name}
-        claim = Step("swarm.claim", which)
+        claim, which = _claim(spec)
         match action:
             case "deploy":
                 write = Step("swarm.write", {**which, "text": _stack(_checked(spec.text))})
@@ -53,6 +52,17 @@ class Swarm:
                 return [claim, Step(f"swarm.{action}", which)]
             case "delete":
                 return [claim, Step("swarm.remove", which)]
+
+    def restart(self, spec: Spec) -> list[Step]:
+        """The swarm would answer the restart of a container with a new one beside it."""
+        claim, which = _claim(spec)
+        return [claim, Step("swarm.restart", which)]
+
+
+def _claim(spec: Spec) -> tuple[Step, dict[str, str]]:
+    """The first step, and what all steps are told."""
+    which = {"project": spec.project, "app": spec.name}
+    return Step("swarm.claim", which), which
 
 
 def _stack(document: Document) -> str:

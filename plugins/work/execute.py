@@ -15,6 +15,7 @@ from roci import Conflict, Invalid, NotFound, OperationKind, Outcome, Permission
 from ..agent import naming, wire
 from ..agent.hub import Hub
 from ..agent.masking import Masker, without_url_secrets
+from ..agent.steps import Keeper
 from ..domain import applications, hosts, operations, registries
 from ..domain.applications import Application
 from ..domain.hosts import Host
@@ -32,6 +33,7 @@ TIMEOUTS = range(1, 901)  # seconds
 PULL_TIMEOUTS = range(1, 3601)
 GRACES = range(0, 601)
 ACTIONS = ("start", "stop", "restart", "pause", "unpause", "remove")
+RUNNING = ("running", "paused", "restarting")  # words for the state of a container that is up
 PRUNABLE = ("containers", "images", "networks", "volumes", "build_cache")
 REBOOT_WITHIN = 300  # seconds
 
@@ -113,7 +115,7 @@ async def control(
 ) -> Run:
     """Start, stop, restart, pause, unpause or remove a container, by id, beginning of one, or name.
 
-    Raises Conflict while something is done to the application it belongs to.
+    Raises Conflict while something is done to the application it belongs to, and for what would be undone at once.
     """
     if action not in ACTIONS:
         raise Invalid(f"action: one of {', '.join(ACTIONS)}")
@@ -126,7 +128,12 @@ async def control(
     args = {"action": action, "container": container}
 
     def application() -> Application | None:
-        return _application_of(roci, host_id, container)
+        if (found := container_called(roci.part(Hub), host_id, container)) is None or not found.app:
+            return None
+        owner = applications.lying_on(host_id, found.app)
+        if owner and action in ("stop", "remove") and found.status in RUNNING:
+            _check_stays_so(roci, owner)
+        return owner
 
     return await _do(roci, host_id, message, int(message.limit or 0), args, find=application)
 
@@ -142,7 +149,9 @@ async def restart(roci: Roci, application_id: str, grace: int | None = None) -> 
     def application() -> Application:
         return applications.check_restartable(applications.get(application_id), str(host_id))
 
-    message = wire.Restart(command_id=new_id(), project=project, timeout_seconds=grace)
+    message = wire.Restart(
+        command_id=new_id(), project=project, timeout_seconds=grace, app_id=row.name, backend=row.backend
+    )
     return await _do(roci, host_id, message, int(message.limit or 0), {}, find=application)
 
 
@@ -151,9 +160,12 @@ def check_grace(grace: int | None) -> None:
         raise Invalid(f"timeout_seconds: a whole number from {GRACES[0]} to {GRACES[-1]}")
 
 
-def _application_of(roci: Roci, host_id: str, container: str) -> Application | None:
-    found = container_called(roci.part(Hub), host_id, container)
-    return applications.lying_on(host_id, found.app) if found and found.app else None
+def _check_stays_so(roci: Roci, application: Application) -> None:
+    if isinstance(roci.backends.get(application.backend), Keeper):
+        raise Conflict(
+            f"the {application.backend} would start it again, as a container of the application {application.name}: "
+            "stop the application, or restart the container"
+        )
 
 
 def container_called(hub: Hub, host_id: str, text: str) -> wire.Container | None:

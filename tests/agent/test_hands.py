@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from roci import Site, StepFailed
+from roci import Site, Spec, Step, StepFailed
 from roci_plugins.agent.process import Stderr
 from roci_plugins.agent.scripted import until
 from roci_plugins.agent.worker import Worker
@@ -77,6 +77,29 @@ async def test_a_result_has_both_streams_as_they_were_and_one_text_masked(host: 
     assert result["stdout"] == "break {'TOKEN': 'supersecret99'}\n" and result["stderr"] == "trouble\n"
     assert result["output"] == "break {'TOKEN': '***'}\ntrouble\n"
     assert isinstance(result["duration_ms"], int) and not result.get("truncated")
+
+
+async def restart(site: Site, args: Mapping[str, Any]) -> AsyncIterator[str]:
+    yield f"{args.get('app') or args['project']}\n"
+
+
+class Kept(Backend):
+    name = "kept"
+
+    def restart(self, spec: Spec) -> list[Step]:
+        return [Step("kept.restart", {"app": spec.name})]
+
+
+@pytest.mark.parametrize(("backend", "said"), [("kept", "Shop\n"), ("compose", "shop\n"), ("of elsewhere", "shop\n")])
+async def test_an_application_is_restarted_as_its_backend_has_it(tmp_path: Path, backend: str, said: str) -> None:
+    host = Host(tmp_path)
+    commands = {"restart": restart, "kept.restart": restart}
+    backends = {"compose": Backend(), "kept": Kept()}
+    host.worker = Worker(host.settings, host.journal, host.engine, backends, commands)
+    await host.connect()
+    await host.say("restart", command_id="c1", project="shop", app_id="Shop", backend=backend)
+    assert (await host.hear("result"))["stdout"] == said
+    await host.end()
 
 
 async def test_a_result_is_journalled_until_it_is_acknowledged_but_not_that_of_a_read(host: Host) -> None:

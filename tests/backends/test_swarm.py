@@ -58,6 +58,10 @@ def test_the_rest_needs_no_file(action: str, last: str) -> None:
     assert plan == [Step("swarm.claim", WHICH), Step(last, WHICH)]
 
 
+def test_a_restart_is_the_swarms_own() -> None:
+    assert Swarm().restart(Spec("Shop.eu", "")) == [Step("swarm.claim", WHICH), Step("swarm.restart", WHICH)]
+
+
 @pytest.mark.parametrize(
     ("service", "why"),
     [

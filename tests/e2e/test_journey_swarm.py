@@ -95,6 +95,10 @@ async def test_an_application_lives_in_a_swarm(
 
     result = await do(server, "deploy", app, text.replace("replicas: 2", "replicas: 1"), TOKEN=SECRET)
     assert result["success"] and len(running(swarm, app)) == 2, result
+    before = {one.id for one in running(swarm, app)}
+    result = await server.do("restart", project=app, app_id=app, backend="swarm", timeout_seconds=None)
+    assert result["success"] and f"restarting {app}_web\n" in result["stdout"], result
+    assert len(running(swarm, app)) == 2 and not before & {one.id for one in running(swarm, app)}
     for _ in range(2):
         assert (await do(server, "stop", app))["success"]
         assert running(swarm, app) == []

@@ -18,7 +18,7 @@ from roci_plugins.domain.operations import Cause, current_cause
 from roci_plugins.work import deploy, execute
 from roci_plugins.work.operate import Operator
 
-from .able import SIDE, able_agent, ended, heard, stored
+from .able import SIDE, WEB, able_agent, ended, heard, stored
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 COMPOSE = "services:\n  w:\n    image: nginx\n"
@@ -287,6 +287,33 @@ async def test_an_application_is_restarted_whole_by_one_operation(
     await agent.say("result", command_id=run.operation.id, success=True, exit_code=0, stdout="shop-web-1\n")
     row = await ended(roci, run)
     assert (row.kind, row.status, row.application_id) == ("restart", "succeeded", shop.id)
+
+
+async def test_what_a_swarm_would_start_again_is_not_stopped(
+    roci: Roci, agent: ScriptedAgent, shop: Application
+) -> None:
+    await roci.write(lambda: Application.update(backend="swarm").execute())
+    for action in ("stop", "remove"):
+        with pytest.raises(Conflict, match="the swarm would start it again"):
+            await execute.control(roci, agent.agent_id, action, "shop-web-1")
+    assert await recorded(roci) == 1, "the deploy"
+    run = await execute.control(roci, agent.agent_id, "restart", "shop-web-1")
+    await agent.answer(exit_code=0)
+    await ended(roci, run)
+    await heard(roci, agent)
+    await execute.restart(roci, shop.id)
+    frame = await agent.hear()
+    assert (frame["type"], frame["app_id"], frame["backend"]) == ("restart", "Shop", "swarm")
+
+
+async def test_a_container_that_a_swarm_is_done_with_may_be_removed(
+    roci: Roci, agent: ScriptedAgent, shop: Application
+) -> None:
+    await roci.write(lambda: Application.update(backend="swarm").execute())
+    await agent.say("heartbeat", containers=[{**WEB, "status": "exited"}])
+    await heard(roci, agent)
+    await execute.control(roci, agent.agent_id, "remove", "shop-web-1")
+    assert (await agent.hear())["action"] == "remove"
 
 
 async def test_what_does_not_run_is_not_restarted(roci: Roci, agent: ScriptedAgent, shop: Application) -> None:

@@ -92,6 +92,12 @@ def halted(spec: Listed) -> dict[str, Any] | None:
     return {**new, "Labels": labels}
 
 
+def restarted(spec: Listed) -> dict[str, Any]:
+    """The specification that has the swarm put new tasks in the place of those that run."""
+    template = spec["TaskTemplate"]
+    return {**spec, "TaskTemplate": {**template, "ForceUpdate": template.get("ForceUpdate", 0) + 1}}
+
+
 def resumed(spec: Listed) -> dict[str, Any] | None:
     """The specification it had before; None: it was never halted."""
     new = copy.deepcopy(dict(spec))

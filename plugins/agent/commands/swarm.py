@@ -22,10 +22,13 @@ from .folders import folder, put
 from .hints import advised
 from .projects import STACK
 from .replacing import name_of
-from .stacks import State, halted, resumed, states
+from .stacks import State, halted, restarted, resumed, states
 
 FILE = "docker-stack.json"
 POLL = 0.5  # seconds
+Change = Callable[
+    [Mapping[str, Any]], dict[str, Any] | None
+]  # a service's specification as it is to be; None: as it is
 STABLE = 3.0  # seconds for which all services must run before a deploy counts as done
 MISSING = "the docker program is not installed on this host, and stacks are deployed by it: `apt-get install docker.io`"
 
@@ -125,17 +128,28 @@ async def stop(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]
 
 
 async def start(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    async with aclosing(_run_anew(site, args, resumed, "started")) as output:
+        async for text in output:
+            yield text
+
+
+async def restart(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    """Have new containers in the place of all, by the rules that each service has for updates, and wait for them."""
+    async with aclosing(_run_anew(site, args, restarted, "restarting")) as output:
+        async for text in output:
+            yield text
+
+
+async def _run_anew(site: Site, args: Mapping[str, Any], to: Change, done: str) -> AsyncGenerator[str, None]:
     docker, project = engine(site.docker_host), args["project"]
-    async for text in _change(docker, project, resumed, "started"):
+    async for text in _change(docker, project, to, done):
         yield text
     async with aclosing(_converged(docker, project)) as progress:
         async for text in progress:
             yield text
 
 
-async def _change(
-    docker: Engine, project: str, to: Callable[[Mapping[str, Any]], dict[str, Any] | None], done: str
-) -> AsyncGenerator[str, None]:
+async def _change(docker: Engine, project: str, to: Change, done: str) -> AsyncGenerator[str, None]:
     found = await _services(docker, project)
     if not found:
         raise StepFailed("no service of the application is in the swarm: deploy it again")
@@ -196,5 +210,6 @@ def register_agent_commands() -> Mapping[str, Command]:
         "swarm.up": up,
         "swarm.stop": stop,
         "swarm.start": start,
+        "swarm.restart": restart,
         "swarm.remove": remove,
     }

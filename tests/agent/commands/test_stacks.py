@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from roci_plugins.agent.commands.stacks import NOWHERE, REPLICAS, State, halted, resumed, states
+from roci_plugins.agent.commands.stacks import NOWHERE, REPLICAS, State, halted, restarted, resumed, states
 
 
 def service(replicas: int | None = 2, update: dict[str, str] | None = None, restarts: str = "any") -> dict[str, Any]:
@@ -89,3 +89,10 @@ def test_what_runs_on_every_machine_is_halted_by_a_place_that_is_none() -> None:
     assert halt is not None
     assert halt["TaskTemplate"]["Placement"]["Constraints"] == ["node.role == manager", NOWHERE]
     assert resumed(halt) == before
+
+
+def test_a_restart_changes_nothing_but_a_count() -> None:
+    spec = service()["Spec"]
+    once = restarted(spec)
+    assert once == {**spec, "TaskTemplate": {**spec["TaskTemplate"], "ForceUpdate": 1}}
+    assert restarted(once)["TaskTemplate"]["ForceUpdate"] == 2 and "ForceUpdate" not in spec["TaskTemplate"]
