@@ -7,15 +7,17 @@ import datetime
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from roci import Roci, Unavailable, hookimpl, hookspec
+from roci import Roci, hookimpl, hookspec
 
 T = TypeVar("T")
 log = logging.getLogger("roci.notices")
-THREADS = threading.BoundedSemaphore(16)
+# What an attempt leaves behind when nobody waits for it any more. Until it has ended its channel gets nothing else.
+left_behind: ContextVar[list[threading.Thread]] = ContextVar("left_behind")
 # These write the whole address of what they ask, and the addresses of channels are secrets.
 for chatty in ("httpx2", "httpcore2", "urllib3"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -92,8 +94,15 @@ class NotifierHooks(Protocol):
         """Return ways to tell people, found by the kind that a channel names."""
 
 
-async def in_thread(work: Callable[[], T]) -> T:
-    """Run what blocks. What hangs neither holds up others nor the end of the process; too many that do: Unavailable."""
+def _nothing() -> None:
+    pass
+
+
+async def in_thread(work: Callable[[], T], cut: Callable[[], None] = _nothing) -> T:
+    """Run what blocks. What hangs holds up its own channel only, and not the end of the process.
+
+    `cut` is called when nobody waits any more, and ends the work if it can: closes what it reads from.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -111,17 +120,19 @@ async def in_thread(work: Callable[[], T]) -> T:
             result = work()
         except BaseException as error:
             failed = error
-        finally:
-            THREADS.release()
         try:
             loop.call_soon_threadsafe(settle, result, failed)
         except RuntimeError:
             log.debug("the process ended before a notice was sent")
 
-    if not THREADS.acquire(blocking=False):
-        raise Unavailable("too many notices are stuck on their way")
-    threading.Thread(target=run, name="roci-notice", daemon=True).start()
-    return await done
+    thread = threading.Thread(target=run, name="roci-notice", daemon=True)
+    thread.start()
+    try:
+        return await done
+    except asyncio.CancelledError:
+        left_behind.get([]).append(thread)
+        cut()
+        raise
 
 
 def one_line(text: str, most: int = 200) -> str:

@@ -14,7 +14,6 @@ from roci import Invalid, Roci, Sensitive, Unavailable, hookimpl
 from . import Notice, Notifier, in_thread, one_line
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-PATIENCE = 15.0  # seconds for all of it
 TYPES = {"info": "info", "warning": "warning", "critical": "failure"}
 
 
@@ -31,7 +30,10 @@ class AppriseSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 @functools.cache
 def _asset() -> Any:
-    """Nothing is fetched from elsewhere, kept on the disk, logged, or sent on to where an answer points."""
+    """Nothing is fetched from elsewhere, kept on the disk, logged, or sent on to where an answer points.
+
+    Apprise's own time limit leaves what hangs in a few threads that all its services share, so it has none.
+    """
     from apprise import AppriseAsset
 
     chatty = logging.getLogger("apprise")  # it writes addresses; what it has to say is in its results too
@@ -46,7 +48,7 @@ def _asset() -> Any:
         image_url_logo=None,
         http_redirects=False,
         storage_mode="memory",
-        service_timeout=PATIENCE,
+        service_timeout=0,
     )
 
 

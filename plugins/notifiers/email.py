@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import logging
 import re
 import smtplib
+import socket
 import ssl
+import threading
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -19,7 +22,7 @@ from roci import Roci, Sensitive, Unavailable, hookimpl
 from . import Notice, Notifier, in_thread, one_line
 
 log = logging.getLogger("roci.notices")
-PATIENCE = 8.0  # seconds for each step
+PATIENCE = 8.0  # seconds of silence
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 HERE = ("localhost", "127.0.0.1", "::1", "[::1]")
@@ -100,15 +103,62 @@ class EmailNotifier:
     settings: type[msgspec.Struct] = Email
 
     async def send(self, settings: Any, notice: Notice) -> None:
-        message = compose(settings, notice)
-        await in_thread(lambda: deliver(settings, message))
+        message, line = compose(settings, notice), Line()
+        await in_thread(lambda: deliver(settings, message, line), line.cut)
 
 
-def deliver(settings: Email, message: EmailMessage) -> None:
+class Line:
+    """One connection, which another thread can cut whatever waits on it: a server that drips is never silent."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_cut = False
+        self._held: socket.socket | None = None  # the same connection, whatever becomes of the socket in use
+
+    def hold(self, used: socket.socket) -> None:
+        with self._lock:
+            self._held = used.dup()
+        if self._is_cut:
+            self.cut()
+
+    def cut(self) -> None:
+        with self._lock:
+            self._is_cut = True
+            if self._held is not None:
+                with contextlib.suppress(OSError):  # the server was quicker
+                    self._held.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._held is not None:
+                self._held.close()
+                self._held = None
+
+
+class Server(smtplib.SMTP):
+    """A mail server at the other end of a line; with `security` tls it speaks that from the first byte."""
+
+    def __init__(self, settings: Email, line: Line) -> None:
+        self._settings, self._line = settings, line
+        super().__init__(settings.host, settings.port, timeout=PATIENCE)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        used = socket.create_connection((host, port), timeout)
+        try:
+            self._line.hold(used)
+            if self._settings.security == "tls":
+                return ssl.create_default_context().wrap_socket(used, server_hostname=host)
+            return used
+        except BaseException:
+            used.close()
+            raise
+
+
+def deliver(settings: Email, message: EmailMessage, line: Line) -> None:
     """Blocks. Raises Unavailable. Some recipients refused: the others have it, so it is not sent again."""
     where = f"{settings.host}:{settings.port}"
     try:
-        with _connected(settings) as server:
+        with contextlib.closing(line), _connected(settings, line) as server:
             if settings.username is not None and settings.password is not None:
                 server.login(settings.username, str(settings.password))
             refused = server.send_message(message)
@@ -125,11 +175,8 @@ def deliver(settings: Email, message: EmailMessage) -> None:
         log.warning("%s refused %d of %d recipients of a notice", where, len(refused), len(settings.to))
 
 
-def _connected(settings: Email) -> smtplib.SMTP:
-    if settings.security == "tls":
-        trusted = ssl.create_default_context()
-        return smtplib.SMTP_SSL(settings.host, settings.port, timeout=PATIENCE, context=trusted)
-    server = smtplib.SMTP(settings.host, settings.port, timeout=PATIENCE)
+def _connected(settings: Email, line: Line) -> smtplib.SMTP:
+    server = Server(settings, line)
     if settings.security == "starttls":
         try:
             server.starttls(context=ssl.create_default_context())

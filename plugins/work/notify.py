@@ -11,20 +11,21 @@ import contextlib
 import dataclasses
 import datetime
 import logging
+import threading
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
-from roci import Event, Invalid, NotFound, Roci, RociError, Task, Unavailable, core, hookimpl, now
+from roci import Conflict, Event, Invalid, NotFound, Roci, RociError, Task, Unavailable, core, hookimpl, now
 
 from ..agent.masking import Masker
 from ..domain import alerts, channels, keyring, notices, quiet
 from ..domain.channels import Channel, NewChannel
 from ..domain.model import new_id
 from ..domain.notices import Notice
-from ..notifiers import Notifier, one_line
+from ..notifiers import Notifier, left_behind, one_line
 from . import setups
 
 log = logging.getLogger("roci.notices")
@@ -66,6 +67,7 @@ class Courier:
         self._busy: set[str] = set()  # channels on which something is under way
         self._rest: dict[str, float] = {}  # until when, by the loop's clock
         self._sent: dict[str, deque[float]] = defaultdict(deque)  # when, in the last minute
+        self._left: dict[str, list[threading.Thread]] = {}  # what runs on a channel though nobody waits for it
 
     # --- channels ---
 
@@ -120,10 +122,18 @@ class Courier:
         return notifier.settings if notifier else None
 
     async def test(self, id: str) -> None:
-        """Send a notice at once, whatever the hours. Raises Unavailable, with the reason."""
+        """Send a notice at once, whatever the hours. Raises Unavailable, with the reason, and Conflict."""
         row = await self.roci.read(channels.get, id)
+        if id in self._busy:
+            raise Conflict(f"a notice is on its way on {row.name}: try again when that has ended")
         text = f"This is how notices arrive on the channel {row.name}."
-        why = await self._attempt(row, Notice(notices.TEST, "ROCI can reach you", text, id=new_id(), at=self.clock()))
+        notice = Notice(notices.TEST, "ROCI can reach you", text, id=new_id(), at=self.clock())
+        self._busy.add(id)
+        try:
+            why = await self._attempt(row, notice)
+        finally:
+            self._busy.discard(id)
+            self.wake()
         if why is not None:
             raise Unavailable(f"{row.name} was not reached: {why.message}")
 
@@ -209,7 +219,11 @@ class Courier:
         notifier = self.notifiers.get(row.kind)
         if notifier is None:
             return Unavailable(f"the plugin for channels of the kind {row.kind} is not there")
+        if self._is_stuck(row.id):
+            return Unavailable("what was sent before has not ended yet")
         values: Mapping[str, Any] = {}
+        left: list[threading.Thread] = []
+        token = left_behind.set(left)
         try:
             values = await self.roci.read(channels.settings, keyring.of(self.roci), row.id)
             setup = setups.read(notifier.settings, values)
@@ -226,6 +240,15 @@ class Courier:
             log.error("the notifier %s failed with %s", row.kind, type(error).__name__)
             log.debug("the notifier %s", row.kind, exc_info=True)
             return Unavailable(f"the notifier {row.kind} failed: {type(error).__name__}")
+        finally:
+            left_behind.reset(token)
+            if left:
+                self._left[row.id] = left
+
+    def _is_stuck(self, channel: str) -> bool:
+        """Whether something still runs there from before."""
+        self._left = {id: left for id, left in self._left.items() if any(each.is_alive() for each in left)}
+        return channel in self._left
 
     def _url(self, notice: Notice) -> str:
         base = self.roci.settings.public_url

@@ -12,6 +12,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -136,6 +137,32 @@ def mailbox(security: str = "none", certificate: tuple[Path, Path] | None = None
         yield box, server.port
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def dripping(certificate: tuple[Path, Path] | None = None) -> Iterator[tuple[int, threading.Semaphore]]:
+    """A server that says a little now and again, and nothing that ends: its port, and what it has said so far."""
+    said = threading.Semaphore(0)
+
+    class Drip(BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):  # who listened has gone
+                line = tls.wrap_socket(self.request, server_side=True) if tls else self.request
+                while not ended.wait(0.05):
+                    line.sendall(b"2")
+                    said.release()
+
+    tls, ended = None, threading.Event()
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*certificate)
+    with ThreadingTCPServer(("127.0.0.1", 0), Drip) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield server.server_address[1], said
+        finally:
+            ended.set()
+            server.shutdown()
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

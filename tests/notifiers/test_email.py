@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from roci import Invalid, Unavailable
+from roci_plugins.notifiers import left_behind
 from roci_plugins.notifiers.email import Email, EmailNotifier
 from roci_plugins.work import setups
 
 from .conftest import notice
-from .receivers import Mailbox, mailbox, make_certificate
+from .receivers import Mailbox, dripping, mailbox, make_certificate
 
 LOGIN = {"username": "roci", "password": "s3cr3t-word"}
 
@@ -113,3 +116,21 @@ def test_what_no_mail_server_takes_is_refused_by_field(login: dict[str, str]) ->
 async def test_nobody_there_is_said() -> None:
     with pytest.raises(Unavailable, match="cannot be reached: "):
         await send(1, security="none")
+
+
+@pytest.mark.parametrize("security", ["none", "tls"])
+async def test_a_server_that_is_never_silent_and_never_done_is_left_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, security: str
+) -> None:
+    certificate, left = make_certificate(tmp_path), list[threading.Thread]()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    left_behind.set(left)
+    with dripping(certificate if security == "tls" else None) as (port, dripped):
+        task = asyncio.create_task(send(port, security=security))
+        assert await asyncio.to_thread(dripped.acquire, timeout=30), "its first byte has gone out"
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        (thread,) = left
+        await asyncio.to_thread(thread.join, 30)
+        assert not thread.is_alive()

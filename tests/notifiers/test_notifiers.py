@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from roci import Unavailable
-from roci_plugins.notifiers import THREADS, in_thread, one_line
+from roci_plugins.notifiers import in_thread, left_behind, one_line
 
 
 async def test_what_blocks_runs_beside_the_loop_and_its_error_comes_back() -> None:
@@ -21,20 +21,21 @@ async def test_what_blocks_runs_beside_the_loop_and_its_error_comes_back() -> No
         await in_thread(fails)
 
 
-async def test_what_hangs_can_be_left_and_too_much_of_it_is_refused() -> None:
-    go = threading.Event()
-    try:
-        for _ in range(THREADS._initial_value):  # type: ignore[attr-defined]
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.001):
-                    await in_thread(go.wait)
-        with pytest.raises(Unavailable, match="too many"):
-            await in_thread(go.wait)
-    finally:
-        go.set()
-    for _ in range(THREADS._initial_value):  # type: ignore[attr-defined]
-        assert await asyncio.to_thread(THREADS.acquire, timeout=10), "a place becomes free once it ends"
-    THREADS.release(THREADS._initial_value)  # type: ignore[attr-defined]
+async def test_what_hangs_can_be_left_holds_up_no_other_and_is_told_to_end() -> None:
+    go, left = threading.Event(), list[threading.Thread]()
+    left_behind.set(left)
+    for _ in range(50):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await in_thread(go.wait)
+    assert await in_thread(lambda: "another") == "another"
+    assert len(left) == 50 and all(thread.is_alive() for thread in left)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await in_thread(go.wait, go.set)
+    for thread in left:
+        await asyncio.to_thread(thread.join, 10)
+    assert not any(thread.is_alive() for thread in left)
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from roci import NotFound, Roci, Sensitive, Settings, StartupError, TooMany, Unavailable, hookimpl, now
+from roci import Conflict, NotFound, Roci, Sensitive, Settings, StartupError, TooMany, Unavailable, hookimpl, now
 from roci_plugins.agent.scripted import until
 from roci_plugins.domain import alerts, channels, events, hosts, notices, quiet, secrets
 from roci_plugins.domain.channels import Channel, NewChannel
 from roci_plugins.domain.hosts import Introduction
 from roci_plugins.domain.notices import FIRED, Notice
 from roci_plugins.domain.quiet import NewQuietHours
-from roci_plugins.notifiers import Notifier
+from roci_plugins.notifiers import Notifier, in_thread
 from roci_plugins.work.notify import Courier, Notify
 
 from ..notifiers.receivers import Inbox, inbox
@@ -44,10 +44,13 @@ class Fake:
         self.got: list[Any] = []
         self.errors: list[BaseException] = []
         self.hangs: set[str] = set()
+        self.blocks: dict[str, threading.Event] = {}
 
     async def send(self, settings: Any, notice: Any) -> None:
         if settings.name in self.hangs:
             await asyncio.Event().wait()
+        if go := self.blocks.get(settings.name):
+            await in_thread(go.wait)
         if self.errors:
             raise self.errors.pop(0)
         self.got.append(notice)
@@ -176,6 +179,36 @@ async def test_a_test_goes_out_whatever_the_hours_and_is_no_delivery(roci: Roci,
     assert await roci.read(notices.list_, row.id) == ([], 0)
     with pytest.raises(NotFound):
         await roci.part(Courier).test("nowhere")
+
+
+async def test_a_channel_sends_one_thing_at_a_time_tests_included(roci: Roci, fake: Fake) -> None:
+    row, other = await channel(roci), await channel(roci, "other")
+    fake.hangs = {"here"}
+    first = asyncio.create_task(roci.part(Courier).test(row.id))
+    await until(lambda: row.id in roci.part(Courier)._busy)
+    with pytest.raises(Conflict, match="a notice is on its way on here"):
+        await roci.part(Courier).test(row.id)
+    await roci.part(Courier).test(other.id)
+    await tell(roci, "one")
+    with pytest.raises(Unavailable, match=r"no answer within 0\.2 s"):
+        await first
+    fake.hangs = set()
+    assert (await ended(roci, row))[0].status == "delivered", "what waited goes out after the test"
+
+
+async def test_what_cannot_be_ended_holds_up_its_own_channel_only(roci: Roci, fake: Fake) -> None:
+    row, other = await channel(roci, "stuck"), await channel(roci, "well")
+    go = threading.Event()
+    fake.blocks = {"stuck": go}
+    with pytest.raises(Unavailable, match="no answer"):
+        await roci.part(Courier).test(row.id)
+    with pytest.raises(Unavailable, match="what was sent before has not ended yet"):
+        await roci.part(Courier).test(row.id)
+    await roci.part(Courier).test(other.id)
+    go.set()
+    fake.blocks = {}
+    await tell(roci, "one")
+    assert (await ended(roci, row))[0].status == "delivered"
 
 
 async def test_who_asks_for_patience_gets_it(roci: Roci, fake: Fake) -> None:

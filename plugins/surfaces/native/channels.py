@@ -90,7 +90,7 @@ async def remove(id: str) -> Any:
 @needs("channels.test")
 @returns(shapes.Done)
 async def test(id: str) -> Any:
-    """Send a notice at once, and answer once it has arrived; 503 says why it did not."""
+    """Send a notice at once, and answer once it has arrived. 503 says why it did not; 409: another is on its way."""
     await roci.part(Courier).test(id)
     return shapes.done("The notice was delivered")
 
