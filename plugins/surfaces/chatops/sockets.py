@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
-from quart import Blueprint, Websocket, websocket
+from quart import Blueprint, Request, websocket
 from werkzeug.datastructures import Headers
 
 from roci import Forbidden, Malformed, Roci, RociError, Unauthenticated, now
@@ -96,10 +95,11 @@ async def _let_in(server: Roci, server_id: str, action: str) -> tuple[str, Calla
     return host_id, holds
 
 
-def _as_request(token: str) -> Websocket:
-    """The token of the first frame, where authenticators look for one; without the cookies of this connection."""
-    headers = Headers({"Authorization": f"Bearer {token}", "Host": websocket.host})
-    return cast(Websocket, SimpleNamespace(headers=headers, cookies={}, remote_addr=websocket.remote_addr))
+def _as_request(token: str) -> Request:
+    """The token of the first frame, where authenticators look for one, with nothing else that this connection sent."""
+    sent = {"Authorization": f"Bearer {token}", "Host": websocket.host, "Remote-Addr": websocket.remote_addr or ""}
+    place = websocket.scheme, websocket.path, b"", Headers(sent), websocket.root_path, websocket.http_version
+    return Request("GET", *place, cast(Any, websocket.scope), send_push_promise=cast(Any, None))
 
 
 def _read(frame: str | bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,10 +13,12 @@ import pytest
 from quart.testing.connections import WebsocketDisconnectError
 from quart.typing import TestWebsocketConnectionProtocol as Connection
 
-from roci import Roci
+from roci import Roci, current_actor
 from roci_plugins.agent.sample import Sample
 from roci_plugins.agent.scripted import until
-from roci_plugins.domain import access, hostcards, principals
+from roci_plugins.auth.jwt import Tokens
+from roci_plugins.domain import access, automation, credentials, hostcards, hostkeys, principals
+from roci_plugins.domain.automation import NewKey
 from roci_plugins.domain.hosts import Host
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
@@ -105,6 +108,38 @@ async def test_who_does_not_say_who_they_are_is_let_go(admin: Api, host: Host) -
         async with stream(admin, f"{BASE}/ws/metrics/{host.id}") as reader:
             await reader.say(**frame)
             assert await reader.closed() == 1008, frame
+
+
+async def credentials_of(roci: Roci, name: str, host: Host) -> dict[str, str]:
+    """Everything that a person, or a host of theirs, can show anywhere."""
+
+    def write() -> dict[str, str]:
+        row, minute = principals.by_name(name), datetime.timedelta(minutes=1)
+        shown = current_actor.set(access.actor(row))
+        try:
+            key = automation.issue(row.id, NewKey("ci"))[1]
+        finally:
+            current_actor.reset(shown)
+        found = {"automation": key, "host": hostkeys.issue(host.id)[1], "token": credentials.issue(row.id, "t")[1]}
+        for dialect in ("rootcx", "raworc", "chatops"):
+            found[dialect] = roci.part(Tokens).mint(dialect, row, credentials.open_login(row, dialect, minute), 60)
+        return {kind: str(secret) for kind, secret in found.items()}
+
+    return await roci.write(write)
+
+
+@pytest.mark.parametrize("noun", ["metrics", "logs"])
+async def test_credentials_count_as_in_a_request(
+    admin: Api, host: Host, roci: Roci, caplog: pytest.LogCaptureFixture, noun: str
+) -> None:
+    for kind, secret in (await credentials_of(roci, "admin", host)).items():
+        async with stream(admin, f"{BASE}/ws/{noun}/{host.id}") as reader:
+            await reader.say(type="auth", token=secret)
+            if kind in ("automation", "host"):
+                assert await reader.closed() == 1008, kind
+            else:
+                assert (await reader.hear())["type"] == "auth_success", kind
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "x" * 20_000])
