@@ -22,67 +22,21 @@ from ..domain import enrolment, hosts
 from . import wire
 from .complaints import Complaints
 from .link import PARTING, Channel, Link
+from .live import Live as Live
+from .pace import Pace
 
 log = logging.getLogger("roci.hub")
 
 
 class Links(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Times of the link, in seconds."""
+    """Times of the link, in seconds; and whether hosts that say too much are slowed down."""
 
     section: ClassVar[str] = "links"
     heartbeat_interval: float = 15
     stale_after: float = 45  # silence after which a host counts as disconnected
     register_within: float = 10  # what a new connection has to say who it is
     grace: float = 60  # what a lost agent has to come back with the result of its command
-
-
-App = tuple[str, str]  # a running container's Compose project, "" without one, and its name
-
-
-class Live:
-    """What is known of a host at this moment. `version` grows with every change, for those who cache."""
-
-    def __init__(self, host: hosts.Host) -> None:
-        self.host = host
-        self.link: Link | None = None
-        self.heard = 0.0  # the loop's clock, at the last frame
-        self.last_seen: datetime.datetime | None = host.last_seen
-        self.reported: bytes | None = None  # its containers, as JSON; None: not since this process started
-        self.engine_error: str | None = None
-        self.running_apps: deque[frozenset[App]] = deque(maxlen=3)  # of the last heartbeats
-        self._running: frozenset[App] = frozenset()  # of the containers reported last
-        self.version = 0
-        self.unsaved = False
-
-    @property
-    def is_connected(self) -> bool:
-        return self.link is not None
-
-    @property
-    def containers(self) -> list[wire.Container] | None:
-        """What the host reported last; None: nothing since this process started."""
-        return None if self.reported is None else wire.read_containers(self.reported)
-
-    def heard_of(self, beat: wire.Heartbeat) -> list[wire.Container] | None:
-        """Take in a heartbeat; the containers, where they are others than before. Raises Malformed.
-
-        What a host that is not approved runs is nobody's business.
-        """
-        self.last_seen = now()
-        self.version += 1
-        if self.host.status != "approved":
-            return None
-        self.engine_error = beat.engine_error
-        reported = bytes(beat.containers)
-        if not reported or reported == b"null":
-            return None
-        found = None
-        if reported != self.reported:
-            found = wire.read_containers(reported)
-            self.reported, self.unsaved = reported, True
-            self._running = frozenset((c.app or "", c.name) for c in found if c.status.startswith(("running", "Up")))
-        self.running_apps.append(self._running)
-        return found
+    paced: bool = True
 
 
 class Listener(Protocol):
@@ -226,6 +180,7 @@ class Hub:
             admission = await self.door.settle(knock, here)
             host = admission.host
             live = self.roster.setdefault(host.id, Live(host))
+            live.pace = live.pace or (Pace(self.times.heartbeat_interval) if self.times.paced else None)
             before, live.link, live.host = live.link, link, host
             link.key_id = admission.key_id
             live.last_seen, live.heard = host.last_seen, asyncio.get_running_loop().time()
@@ -248,7 +203,7 @@ class Hub:
         self._joined(live)
 
     def _joined(self, live: Live) -> None:
-        if live.host.status == "approved" and live.is_connected:
+        if live.is_approved and live.is_connected:
             self.listener.joined(live)
             self._show(live, lambda watcher: watcher.joined(live))
 
@@ -279,29 +234,58 @@ class Hub:
 
     async def _listen(self, live: Live, link: Link, channel: Channel) -> None:
         clock = asyncio.get_running_loop().time
+        live.held = None
         while True:
-            approved = live.host.status == "approved"
-            message = self._read(await channel.receive(), wire.LONGEST if approved else wire.LONGEST_OF_STRANGERS)
+            frame = await self._next(live, channel)
+            if live.held and live.pace and live.pace.may_beat(clock()):
+                await self._beat(live, live.held)
+            if frame is None:
+                continue
+            message = self._read(frame, wire.LONGEST if live.is_approved else wire.LONGEST_OF_STRANGERS)
             live.heard = clock()
-            match message:
-                case wire.Heartbeat():
-                    self._beat(live, message, approved)
-                    if message.running_commands is not None and approved:
-                        await self.listener.received(live, message)
-                case wire.Ping():
-                    link.send(wire.Pong())
-                case wire.Register():
-                    raise Malformed("already registered")
-                case None:
-                    log.debug("%s sent a message of an unknown type", live.host.hostname)
-                case _ if live.host.status == "approved":
-                    await self.listener.received(live, message)
+            await self._heard(live, link, message)
+            # Others have their turn after each frame; what comes too fast is not read yet, so that its sender waits.
+            await asyncio.sleep(live.pace.pause(len(frame), clock()) if live.pace else 0)
 
-    def _beat(self, live: Live, beat: wire.Heartbeat, approved: bool) -> None:
-        containers = live.heard_of(beat)
+    @staticmethod
+    async def _next(live: Live, channel: Channel) -> str | bytes | None:
+        """The next frame; None: it is time for the heartbeat that was held back."""
+        if not (live.held and live.pace):
+            return await channel.receive()
+        try:
+            async with asyncio.timeout_at(live.pace.next_beat):
+                return await channel.receive()
+        except TimeoutError:
+            return None
+
+    async def _heard(self, live: Live, link: Link, message: wire.FromAgent | None) -> None:
+        match message:
+            case wire.Heartbeat() if live.pace is None or live.pace.may_beat(live.heard):
+                await self._beat(live, message)
+            case wire.Heartbeat():
+                live.held = message  # in the place of an older one
+                live.touch()
+                self._dirty.add(live.host.id)
+            case wire.Ping():
+                link.send(wire.Pong())
+            case wire.Register():
+                raise Malformed("already registered")
+            case None:
+                log.debug("%s sent a message of an unknown type", live.host.hostname)
+            case _ if live.is_approved:
+                await self.listener.received(live, message)
+
+    async def _beat(self, live: Live, beat: wire.Heartbeat) -> None:
+        live.held = None
+        error, containers = live.engine_error, live.heard_of(beat)
         self._dirty.add(live.host.id)
-        if approved:
-            self._show(live, lambda watcher: watcher.beat(live, beat, containers))
+        if not live.is_approved:
+            return
+        if live.is_crowded and live.engine_error != error and self._complaints.may(f"containers of {live.host.id}"):
+            log.warning("%s: %s", live.host.hostname, live.engine_error)
+        self._show(live, lambda watcher: watcher.beat(live, beat, containers))
+        if beat.running_commands is not None:
+            await self.listener.received(live, beat)
 
     def _detach(self, live: Live) -> None:
         live.link = None

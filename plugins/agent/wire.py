@@ -15,6 +15,7 @@ from roci import Malformed
 PROTOCOL = 2  # 1: the published messages only
 LONGEST = 4 * 1024 * 1024  # bytes of one frame
 LONGEST_TEXT = 1024  # characters of what a container tells of itself
+MOST_CONTAINERS = 2000  # of one host
 LONGEST_OF_STRANGERS = 64 * 1024  # the same, of an agent that is not approved
 
 # why a socket was closed
@@ -275,6 +276,7 @@ class Prune(Hand, tag="prune", kw_only=True):
 
     what: list[str]
     unused_images: bool = False  # those with a name too, not only the nameless
+    keep: list[str] = []  # the projects of this host's applications: what is theirs stays
 
     @property
     def limit(self) -> float | None:
@@ -287,6 +289,7 @@ class PrunePreview(Hand, tag="prune_preview", kw_only=True):
     reads: ClassVar[bool] = True
     what: list[str]
     unused_images: bool = False
+    keep: list[str] = []
 
 
 class ImageCheck(Hand, tag="image_check", kw_only=True):
@@ -331,6 +334,7 @@ FromServer = RegistrationResponse | Deploy | Stop | Start | Delete | Hands | Can
 _from_agent = msgspec.json.Decoder(FromAgent)
 _from_server = msgspec.json.Decoder(FromServer)
 _containers = msgspec.json.Decoder(list[Container])
+_raw_containers = msgspec.json.Decoder(list[msgspec.Raw])
 _encode = msgspec.json.Encoder()
 
 
@@ -364,6 +368,16 @@ def _without_strange_numbers(text: str | bytes) -> bytes:
     except (ValueError, RecursionError):
         return b""
     return _encode.encode(data) if found else b""
+
+
+def first_containers(reported: bytes) -> tuple[bytes, int]:
+    """As many as are taken in of what a host reported, and how many it reported, where those are more."""
+    if len(reported) < 2 * MOST_CONTAINERS:
+        return reported, 0
+    found: list[msgspec.Raw] = _decode(_raw_containers, reported)
+    if len(found) <= MOST_CONTAINERS:
+        return reported, len(found)
+    return b"[%b]" % b",".join(map(bytes, found[:MOST_CONTAINERS])), len(found)
 
 
 def read_containers(reported: bytes) -> list[Container]:

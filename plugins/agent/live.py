@@ -1,0 +1,77 @@
+"""One host as the server knows it now, in memory."""
+
+from __future__ import annotations
+
+import datetime
+from collections import deque
+
+from roci import now
+
+from ..domain import hosts
+from . import wire
+from .link import Link
+from .pace import Pace
+
+App = tuple[str, str]  # a running container's Compose project, "" without one, and its name
+
+
+class Live:
+    """What is known of a host at this moment. `version` grows with every change, for those who cache."""
+
+    def __init__(self, host: hosts.Host) -> None:
+        self.host = host
+        self.link: Link | None = None
+        self.heard = 0.0  # the loop's clock, at the last frame
+        self.last_seen: datetime.datetime | None = host.last_seen
+        self.reported: bytes | None = None  # its containers, as JSON; None: not since this process started
+        self.engine_error: str | None = None
+        self.running_apps: deque[frozenset[App]] = deque(maxlen=3)  # of the last heartbeats
+        self._running: frozenset[App] = frozenset()  # of the containers reported last
+        self.version = 0
+        self.unsaved = False
+        self.is_crowded = False  # it reported more containers than are taken in
+        self.pace: Pace | None = None  # that of all its connections; None: it may say what it likes
+        self.held: wire.Heartbeat | None = None  # the newest, when it came too early
+
+    @property
+    def is_connected(self) -> bool:
+        return self.link is not None
+
+    @property
+    def is_approved(self) -> bool:
+        return self.host.status == "approved"
+
+    @property
+    def containers(self) -> list[wire.Container] | None:
+        """What the host reported last; None: nothing since this process started."""
+        return None if self.reported is None else wire.read_containers(self.reported)
+
+    def touch(self) -> None:
+        """It is alive."""
+        self.last_seen = now()
+        self.version += 1
+
+    def heard_of(self, beat: wire.Heartbeat) -> list[wire.Container] | None:
+        """Take in a heartbeat; the containers, where they are others than before. Raises Malformed.
+
+        What a host that is not approved runs is nobody's business.
+        """
+        self.touch()
+        if not self.is_approved:
+            return None
+        self.engine_error = beat.engine_error
+        reported = bytes(beat.containers)
+        if not reported or reported == b"null":
+            return None
+        found = None
+        if reported != self.reported:
+            reported, count = wire.first_containers(reported)
+            self.is_crowded = count > wire.MOST_CONTAINERS
+        if self.is_crowded:
+            self.engine_error = beat.engine_error or f"only {wire.MOST_CONTAINERS:,} of its containers are looked at"
+        if reported != self.reported:
+            found = wire.read_containers(reported)
+            self.reported, self.unsaved = reported, True
+            self._running = frozenset((c.app or "", c.name) for c in found if c.status.startswith(("running", "Up")))
+        self.running_apps.append(self._running)
+        return found
