@@ -18,6 +18,8 @@ LONGEST_TEXT = 1024  # characters of what a container tells of itself
 MOST_CONTAINERS = 2000  # of one host
 LONGEST_OF_STRANGERS = 64 * 1024  # the same, of an agent that is not approved
 
+TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
+
 # why a socket was closed
 MALFORMED, NO_REGISTER, STALE, REJECTED, REPLACED, DELETED = 4000, 4001, 4002, 4003, 4009, 4010
 GOING_AWAY, TRY_LATER = 1001, 1013

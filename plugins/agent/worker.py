@@ -31,7 +31,6 @@ from .process import spawn
 from .steps import Keeper, perform
 
 log = logging.getLogger("roci.agent")
-TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
 BASIC = ("deploy", "stop", "start", "delete")
 Asked = wire.Deploy | wire.Stop | wire.Hand
 COMMAND_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -332,7 +331,7 @@ class Worker:
             text = f"not done after {limit:g} s: ended"
             if error := self._engine_error:
                 text = f"{text}. {error[0].upper()}{error[1:]}"
-            return ended(text, TIMED_OUT, timed_out=True, reason=text)
+            return ended(text, wire.TIMED_OUT, timed_out=True, reason=text)
         except asyncio.CancelledError:
             if (running := self._running.get(command_id)) and running.cancelled:
                 return ended("cancelled", cancelled=True, reason="cancelled")

@@ -11,7 +11,7 @@ import datetime
 import ipaddress
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import peewee
 
@@ -39,6 +39,9 @@ RIGHTS = {
     "registry_logout": "registries.login",
 }
 KINDS = ("exec", "deploy", "container", "reboot", "registry_login", "registry_logout")  # of operations
+FAILS = ("deploy", "reboot")  # for these a bad end is a failure; the others were done, whatever came of it
+UNSTARTED = (126, 127)  # exit codes of what could not be run
+Status = Literal["running", "completed", "failed", "timeout"]
 RATE, MOST_RATE = 100, 1000  # requests a minute
 MOST_ENTRIES, LONGEST_NAME, MOST_KEYS = 1000, 100, 1000
 SCOPE = ("allowed_server_ids", "allowed_operations", "allowed_credential_ids", "ip_allowlist")
@@ -235,9 +238,13 @@ def revoke(id: str) -> AutomationKey:
     """It works no more, and stays listed. Twice is the same as once."""
     row = get(id)
     if row.revoked_at is None:
-        AutomationKey.update(revoked_at=now()).where(AutomationKey.id == id).execute()
-        emit(AutomationKeyRevoked(id, row.name, row.owner_id, before=_state(row)))
+        _end(row)
     return get(id)
+
+
+def _end(row: AutomationKey) -> None:
+    AutomationKey.update(revoked_at=now()).where(AutomationKey.id == row.id).execute()
+    emit(AutomationKeyRevoked(row.id, row.name, row.owner_id, before=_state(row)))
 
 
 def _state(row: AutomationKey) -> dict[str, Any]:
@@ -301,6 +308,19 @@ class Done:
     key: AutomationKey | None
 
 
+def status(row: Operation) -> Status:
+    """How an operation is or went, as CI systems are told: what was done is completed, whatever it exited with."""
+    if row.status == "running":
+        return "running"
+    if row.status == "succeeded" or row.kind == "registry_logout":
+        return "completed"
+    if row.status == "timed_out":
+        return "timeout"
+    is_unstarted = row.exit_code in UNSTARTED and row.reason  # a program that ends so by itself has no reason
+    has_ended = row.status == "failed" and row.exit_code is not None and not is_unstarted
+    return "completed" if has_ended and row.kind not in FAILS else "failed"
+
+
 def audit(
     limit: int,
     offset: int = 0,
@@ -341,9 +361,9 @@ def register_permissions() -> list[Permission]:
 def before_commit(roci: Roci, events: Sequence[Event]) -> None:
     """Keys end with their owner. A credential that a key is limited to stays, for an empty list means any."""
     owners = [event.principal_id for event in events if isinstance(event, PrincipalRemoved)]
-    if owners:
-        theirs = AutomationKey.owner_id.in_(owners) & AutomationKey.revoked_at.is_null()
-        AutomationKey.update(revoked_at=now()).where(theirs).execute()
+    theirs = AutomationKey.owner_id.in_(owners) & AutomationKey.revoked_at.is_null()
+    for row in list(AutomationKey.select().where(theirs)) if owners else ():
+        _end(row)
     gone = {event.registry_credential_id for event in events if isinstance(event, RegistryCredentialRemoved)}
     for row in AutomationKey.select().where(AutomationKey.revoked_at.is_null()) if gone else ():
         if gone.intersection(row.allowed_credential_ids):

@@ -13,7 +13,6 @@ from .run import Run
 
 STREAMS = 64 * 1024  # bytes of stdout, and of stderr
 WITHHELD = "(output withheld: the server was restarted and could not have hidden the secrets in it)"
-TIMED_OUT = 124  # exit code of what ran out of time
 LONGEST_REASON = 500
 MOST = 2**31
 
@@ -56,4 +55,4 @@ def untold(run: Run, status: str, reason: str) -> Outcome:
         return Outcome(status, text, reason=reason)
     took = int((now() - (operation.started_at or operation.created_at)).total_seconds() * 1000)
     result = {"stdout": text, "stderr": reason, "duration_ms": min(max(took, 0), MOST), "truncated": len(text) >= KEPT}
-    return Outcome(status, text, TIMED_OUT if status == "timed_out" else None, reason, result)
+    return Outcome(status, text, wire.TIMED_OUT if status == "timed_out" else None, reason, result)

@@ -210,6 +210,8 @@ def test_keys_end_with_their_owner(events: list[Event]) -> None:
     principals.remove(bob.id)
     refuse(events)
     assert (automation.get(hers.id).state, automation.get(his.id).state) == ("valid", "revoked")
+    (revoked,) = [event for event in events if isinstance(event, AutomationKeyRevoked)]
+    assert (revoked.automation_key_id, revoked.name, revoked.owner_id) == (his.id, "his", bob.id)
 
 
 def test_what_a_refused_key_may_be_called() -> None:

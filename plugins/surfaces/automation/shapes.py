@@ -10,13 +10,14 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
+from ...agent.wire import TIMED_OUT
 from ...domain import registries
+from ...domain.automation import Status, status
 from ...domain.model import wire_time
 from ...domain.operations import Operation
 from ...work import execute
 
 LONGEST_CONTEXT = 16 * 1024  # bytes of JSON
-TIMED_OUT, UNSTARTED = 124, (126, 127)  # exit codes
 TYPES = {
     "exec": "exec",
     "deploy": "deploy",
@@ -25,7 +26,6 @@ TYPES = {
     "registry_login": "registry_login",
     "registry_logout": "registry_logout",
 }  # kinds of operations, as they are called here
-FAILS = ("deploy", "reboot")  # for these a bad end is a failure; the others were done, whatever came of it
 
 
 def _uuid(text: str) -> str:
@@ -143,8 +143,6 @@ class Logout(_WithAddress):
 
 # --- out ---------------------------------------------------------------------
 
-Status = Literal["running", "completed", "failed", "timeout"]
-
 
 class Result(TypedDict):
     exit_code: int
@@ -202,18 +200,6 @@ class OperationOut(TypedDict):
 def is_ours(row: Operation) -> bool:
     """Whether there is a word for this operation here."""
     return row.kind in TYPES and (row.kind != "container" or row.args.get("action") == "restart")
-
-
-def status(row: Operation) -> Status:
-    if row.status == "running":
-        return "running"
-    if row.status == "succeeded" or row.kind == "registry_logout":
-        return "completed"
-    if row.status == "timed_out":
-        return "timeout"
-    is_unstarted = row.exit_code in UNSTARTED and row.reason  # a program that ends so by itself has no reason
-    has_ended = row.status == "failed" and row.exit_code is not None and not is_unstarted
-    return "completed" if has_ended and row.kind not in FAILS else "failed"
 
 
 def _exit_code(row: Operation) -> int:

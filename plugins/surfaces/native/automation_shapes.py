@@ -145,7 +145,7 @@ class DoneOut(TypedDict):
     env_keys: list[str]
     run_id: str | None
     run_context: dict[str, Any] | None
-    status: str
+    status: automation.Status
     exit_code: int | None
     duration_ms: int | None
     stdout: str
@@ -212,7 +212,7 @@ def done(each: Done) -> dict[str, Any]:
         "env_keys": row.args.get("overrides", row.args.get("secrets", [])),
         "run_id": row.run_id,
         "run_context": row.run_context,
-        "status": row.status,
+        "status": automation.status(row),
         "exit_code": row.exit_code,
         **_printed(row),
         "completed_at": wire_time(row.finished_at),

@@ -189,7 +189,7 @@ async def test_three_operations_of_one_run_are_in_the_audit_view(
         await api.ok("/exec", {"server_id": host.id, "command": command, "run_id": "r1", "run_context": context})
     await api.ok("/exec", {"server_id": host.id, "command": "true", "run_id": "r2"})
     rows = await native.audit(run_id="r1")
-    assert [row["exit_code"] for row in rows] == [2, 1, 0]
+    assert [(row["exit_code"], row["status"]) for row in rows] == [(2, "completed"), (1, "completed"), (0, "completed")]
     assert {row["key_name"] for row in rows} == {"ci"} and all(row["key_prefix"].startswith("rca_") for row in rows)
     assert all(row["run_context"] == context and row["client_ip"] == "127.0.0.1" for row in rows)
     assert all((row["server_id"], row["server_name"]) == (host.id, "nas") for row in rows)
@@ -250,7 +250,7 @@ async def test_a_key_that_is_revoked_meanwhile_changes_nothing_of_what_runs(
     assert detail(await api("GET", f"/operations/{begun['operation_id']}")) == 401
     (tmp_path / "go").touch()
     (row,) = await _ended(native, begun["operation_id"])
-    assert (row["status"], row["stdout"], row["key_name"]) == ("succeeded", "went\n", "ci")
+    assert (row["status"], row["stdout"], row["key_name"]) == ("completed", "went\n", "ci")
 
 
 async def _ended(native: Native, operation_id: str) -> list[dict[str, Any]]:
