@@ -355,14 +355,14 @@ def _decode(decoder: msgspec.json.Decoder[Any], text: str | bytes) -> Any:
     try:
         return decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        if not isinstance(error, msgspec.ValidationError) and (mended := _without_strange_numbers(text)):
+        if not isinstance(error, msgspec.ValidationError) and (mended := without_strange_numbers(text)):
             return _decode(decoder, mended)
         if "Invalid value" in str(error) and "`$.type`" in str(error):
             return None
         raise Malformed(str(error)) from None
 
 
-def _without_strange_numbers(text: str | bytes) -> bytes:
+def without_strange_numbers(text: str | bytes) -> bytes:
     """NaN and Infinity are no JSON, and Python's own library writes them: here they are null. Empty: there are none."""
     found: list[str] = []
     try:

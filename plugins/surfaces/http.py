@@ -25,6 +25,7 @@ from werkzeug.local import LocalProxy
 from roci import Actor, Forbidden, Invalid, Malformed, Roci, RociError, TooLarge, Unauthenticated, current_actor
 
 from ..agent.address import effective_ip, is_trusted, normalise
+from ..agent.wire import without_strange_numbers
 from ..core.app import authenticate, identify
 from ..domain import hostkeys
 
@@ -245,7 +246,10 @@ def is_near() -> bool:
 
 
 def accepts(
-    model: type[BaseModel], optional: bool = False, of: Callable[..., Awaitable[Any]] | None = None
+    model: type[BaseModel],
+    optional: bool = False,
+    of: Callable[..., Awaitable[Any]] | None = None,
+    nan_is_null: bool = False,
 ) -> Callable[[View], View]:
     """Read the body as this model and pass it as the first argument. Optional: nothing at all will do.
 
@@ -255,7 +259,7 @@ def accepts(
     def decorate(view: View) -> View:
         @functools.wraps(view)
         async def reading(**args: Any) -> Any:
-            data = await read_json(optional)
+            data = await read_json(optional, nan_is_null)
             if of:
                 await of(**args)
             return await view(checked(model, data), **args)
@@ -272,7 +276,7 @@ async def read_body(model: type[M], optional: bool) -> M:
     return checked(model, await read_json(optional))
 
 
-async def read_json(optional: bool) -> dict[str, Any]:
+async def read_json(optional: bool, nan_is_null: bool = False) -> dict[str, Any]:
     """The body, whatever the content type says. Raises Malformed or TooLarge."""
     try:
         raw = await request.get_data(cache=False)
@@ -283,7 +287,10 @@ async def read_json(optional: bool) -> dict[str, Any]:
     try:
         data = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise Malformed(f"the body is not JSON: {error}") from None
+        if nan_is_null and (mended := without_strange_numbers(raw)):
+            data = msgspec.json.decode(mended)
+        else:
+            raise Malformed(f"the body is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise Malformed("the body must be a JSON object")
     return data

@@ -109,6 +109,12 @@ async def test_parameters_have_the_form_that_is_asked_of_them(anonymous: Client)
     assert form("/api/v0/service-accounts/{account}", "get", "account") == {"type": "string"}
     assert form("/api/v1/audit/{seq}", "get", "seq")["type"] == "integer"
     assert form("/api/v1/agents", "get", "limit") == {"type": "integer", "minimum": 1, "maximum": 1000}
+    assert form("/api/v1/servers", "get", "limit") == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
+    assert form("/api/v1/alerts", "get", "status") == {"type": "string", "enum": ["active", "resolved", "all"]}
+    assert form("/api/v1/alerts", "get", "server_id") == {"type": "string", "format": "uuid"}
+    assert form("/api/v1/metrics/{server_id}/history", "get", "end_time") == {"type": "string", "format": "date-time"}
+    for path in ("/api/v1/alerts", "/api/v1/alerts/thresholds"):
+        assert "404" in paths[path]["get"]["responses"], "of a server that is asked for and is not there"
 
 
 async def test_names_are_unique_and_references_resolve(anonymous: Client) -> None:

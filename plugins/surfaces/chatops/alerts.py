@@ -14,7 +14,7 @@ from ...domain.hostkeys import resource
 from ...work import alerts as judge
 from ..http import accepts, raises, require, returns, roci, signed_in
 from . import alert_shapes as shapes
-from .query import asked, path_id
+from .query import asked, parameters, path_id
 
 routes = Blueprint("alerts", __name__, url_prefix="/alerts")
 
@@ -34,14 +34,9 @@ def _resource(model: type[Alert | Threshold], id: str) -> str:
 @signed_in
 @returns(
     list[shapes.AlertOut],
-    query={
-        "status": "string",
-        "resolved": "boolean",
-        "server_id": "string",
-        "skip": "integer",
-        "limit": "integer",
-    },
+    query=parameters(shapes.Which),
 )
+@raises(NotFound)
 async def index() -> Any:
     """Alerts, the newest first: active, resolved, or all."""
     given = asked(shapes.Which)
@@ -58,7 +53,8 @@ async def index() -> Any:
 
 @routes.get("/thresholds")
 @signed_in
-@returns(list[shapes.ThresholdOut], query={"server_id": "string"})
+@returns(list[shapes.ThresholdOut], query=parameters(shapes.OfServer))
+@raises(NotFound)
 async def thresholds() -> Any:
     """Of one server or of all, the oldest first."""
     given = asked(shapes.OfServer)

@@ -32,6 +32,7 @@ class CommandResult(BaseModel):
     duration_ms: int
     success: bool
     error: str | None
+    truncated: bool
 
 
 @routes.post("/<server_id>")
@@ -56,4 +57,5 @@ async def run(given: Command, id: str) -> Any:
         "duration_ms": said.duration_ms,
         "success": success,
         "error": None if success else said.all_ or operation.reason or operation.status,
+        "truncated": said.truncated,
     }

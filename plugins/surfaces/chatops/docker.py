@@ -16,7 +16,7 @@ from ...work import execute
 from ...work import logs as host_logs
 from ..http import needs, raises, returns, roci
 from . import docker_shapes as shapes
-from .query import asked, id_is
+from .query import asked, id_is, parameters
 from .runs import Failed, connected, ended, printed
 from .servers import live_of
 
@@ -53,7 +53,7 @@ async def start(id: str, container_id: str) -> Any:
 @routes.post("/<server_id>/containers/<container_id>/stop")
 @id_is("server_id")
 @needs("containers.control", on="host/{id}")
-@returns(shapes.Done, query={"timeout": "integer"})
+@returns(shapes.Done, query=parameters(shapes.Grace))
 @raises(*REFUSALS)
 async def stop(id: str, container_id: str) -> Any:
     """Stop it; it has `timeout` seconds until it is killed."""
@@ -63,7 +63,7 @@ async def stop(id: str, container_id: str) -> Any:
 @routes.post("/<server_id>/containers/<container_id>/restart")
 @id_is("server_id")
 @needs("containers.control", on="host/{id}")
-@returns(shapes.Done, query={"timeout": "integer"})
+@returns(shapes.Done, query=parameters(shapes.Grace))
 @raises(*REFUSALS)
 async def restart(id: str, container_id: str) -> Any:
     """Stop it, with `timeout` seconds until it is killed, and start it."""
@@ -89,10 +89,12 @@ def _unknown(container: str) -> NotFound:
 @routes.get("/<server_id>/containers/<container_id>/logs")
 @id_is("server_id")
 @needs("containers.logs", on="host/{id}")
-@returns(list[str], query={"tail": "integer"})
+@returns(list[str], query=parameters(shapes.Tail))
 @raises(*REFUSALS)
 async def logs(id: str, container_id: str) -> Any:
-    """The last lines it printed on either stream, the oldest first."""
+    """The last lines it printed on either stream, the oldest first.
+
+    `X-Truncated: true`: there were more, or a longer one, than one answer holds."""
     tail = asked(shapes.Tail).tail
     await connected(id)
     try:
@@ -103,4 +105,4 @@ async def logs(id: str, container_id: str) -> Any:
         raise
     except Unavailable as error:  # the host answered, and said no
         raise Failed(error.message) from None
-    return found.lines[-tail:]
+    return found.lines[-tail:], 200, {"X-Truncated": "true"} if found.truncated else {}

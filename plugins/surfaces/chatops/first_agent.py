@@ -144,7 +144,7 @@ def _heartbeat(data: dict[str, Any]) -> wire.Heartbeat:
     containers = wire.report_containers([found for each in _list(data, "containers") if (found := _container(each))])
     try:
         metrics = sample.write(metric_shapes.read(metric_shapes.Sent.model_validate(data)))
-    except ValidationError:
+    except (ValidationError, metric_shapes.Nonsense):
         metrics = wire.NOT_SAID
     return wire.Heartbeat(metrics=metrics, containers=containers if "containers" in data else wire.NOT_SAID)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from quart import Blueprint, request
+from quart import Blueprint
 
 from roci import NotFound, current_actor
 
 from ...domain import hostcards, hostkeys
 from ..http import accepts, raises, require, returns, roci, signed_in, signed_in_or_host
 from . import results, shapes
-from .query import path_id
+from .query import asked, parameters, path_id
 
 routes = Blueprint("keys", __name__, url_prefix="/api-keys")
 
@@ -43,13 +43,13 @@ async def mine() -> Any:
 
 @routes.get("/server/<server_id>")
 @signed_in
-@returns(list[results.Key], query={"active_only": "string"}, uuids=("server_id",))
+@returns(list[results.Key], query=parameters(shapes.WhichKeys), uuids=("server_id",))
 async def of_server(server_id: str) -> Any:
     """The keys of one server, the newest first."""
     host_id = path_id(server_id, "server_id")
     await require("hostkeys.list", hostkeys.resource(host_id))
     await roci.read(hostcards.get, host_id)
-    active_only = request.args.get("active_only", "").lower() in ("true", "1", "yes", "on")
+    active_only = asked(shapes.WhichKeys).active_only
     return [shapes.key(row) for row in await roci.read(hostkeys.of_host, host_id, active_only)]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from roci import Event
 
@@ -23,14 +23,18 @@ AUDIT = "event"
 HISTORY = "operation"
 
 
+def _lower(text: Any) -> Any:
+    return text.lower() if isinstance(text, str) else text
+
+
 class Which(Body):
     limit: int = Field(100, ge=1, le=1000)
-    level: str | None = Field(None, max_length=20)
+    level: Annotated[Level, BeforeValidator(_lower)] | None = None
     source: str | None = Field(None, max_length=100)
     component: str | None = Field(None, max_length=100)
 
     def takes(self, entry: Mapping[str, Any]) -> bool:
-        wanted = {"level": self.level and self.level.lower(), "source": self.source, "component": self.component}
+        wanted = {"level": self.level, "source": self.source, "component": self.component}
         return all(value is None or entry[name] == value for name, value in wanted.items())
 
 

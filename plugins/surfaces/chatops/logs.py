@@ -10,7 +10,7 @@ from ...domain import events, hostcards, operations
 from ...domain.events import Where
 from ..http import needs, returns, roci
 from . import log_shapes as shapes
-from .query import asked, id_is
+from .query import asked, id_is, parameters
 
 routes = Blueprint("logs", __name__, url_prefix="/logs")
 READ = 1000  # of each kind, the newest, that filters look at
@@ -19,10 +19,7 @@ READ = 1000  # of each kind, the newest, that filters look at
 @routes.get("/<server_id>")
 @id_is("server_id")
 @needs("operations.read", on="host/{id}")
-@returns(
-    list[shapes.LogEntry],
-    query={"limit": "integer", "level": "string", "source": "string", "component": "string"},
-)
+@returns(list[shapes.LogEntry], query=parameters(shapes.Which))
 async def index(id: str) -> Any:
     """Entries, the newest first. `source` is who did it, `component` what kind of thing it was."""
     given = asked(shapes.Which)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import datetime
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+
+from roci import Invalid
 
 from ...agent import sample
 from ...agent.sample import Memory, Nic, Sample
-from .shapes import Body, aware
+from .shapes import Body, in_utc
 
 GIB = 2**30
 EPOCH = 1970
+ISO = re.compile(r"\d{4}-\d\d-\d\d")
 ROOT = "/"
 EVERYTHING = "all"  # the interface of a host that adds them up
+NOTHING = Sample()
 MEASURED = {"cpu_percent", "memory_percent", "disk_usage", "network", "cpu", "memory", "disk", "processes"}
 
 
@@ -28,10 +33,25 @@ def _plausible(moment: datetime.datetime) -> datetime.datetime:
     return moment
 
 
-Moment = Annotated[datetime.datetime, AfterValidator(aware), AfterValidator(_plausible)]
+def _written(text: Any) -> Any:
+    """In ISO 8601: a number would be seconds or milliseconds since 1970, whatever it looks like."""
+    if not isinstance(text, str) or not ISO.match(text):
+        raise ValueError("must be a time such as 2024-01-15T10:30:00Z")
+    return text
+
+
+Moment = Annotated[datetime.datetime, BeforeValidator(_written), AfterValidator(in_utc), AfterValidator(_plausible)]
 
 
 # --- in ---
+
+
+class Nonsense(Invalid):
+    """Nothing of a sample makes sense: every field that was sent is wrong."""
+
+    def __init__(self, fields: Iterable[str]) -> None:
+        found = [{"loc": (name,), "msg": "nothing in it makes sense", "type": "value_error"} for name in fields]
+        super().__init__("no metrics that make sense are in it", errors=found)
 
 
 class Sent(Body):
@@ -55,6 +75,10 @@ class Sent(Body):
         return self
 
 
+class SentTo(Sent):
+    server_id: uuid.UUID | None = None  # it is in the path already
+
+
 class SentOf(Sent):
     server_id: uuid.UUID
 
@@ -74,13 +98,16 @@ class Range(Body):
 
 
 def read(sent: Sent) -> Sample:
-    """What was sent, as our own agents say it."""
+    """What was sent, as our own agents say it. Raises Nonsense."""
     flat = sent.model_dump(include={"timestamp", "cpu_percent", "memory_percent", "disk_usage", "containers"})
     known = {name: value for name, value in flat.items() if value is not None}
     known |= _unnested(sent)
     if sent.processes is not None:
         known["processes"] = sent.processes
-    return sample.mended(known, Sample) or Sample()
+    found = sample.mended(known, Sample) or Sample()
+    if msgspec.structs.replace(found, timestamp="", containers=[]) == NOTHING:
+        raise Nonsense(name for name in Sent.model_fields if name in MEASURED and getattr(sent, name) is not None)
+    return found
 
 
 def _unnested(sent: Sent) -> dict[str, Any]:
@@ -95,12 +122,23 @@ def _unnested(sent: Sent) -> dict[str, Any]:
             found["memory_percent"] = sent.memory.get("usage_percent")
     if sent.disk is not None and sent.disk_usage is None:
         sizes = _bytes(sent.disk)
-        disk = {"path": ROOT, **sizes, "free": sizes.get("available"), "percent": sent.disk.get("usage_percent")}
-        found["disk_usage"] = [disk]
+        known = {**sizes, "free": sizes.get("available"), "percent": sent.disk.get("usage_percent")}
+        found["disk_usage"] = [{"path": ROOT, **{name: value for name, value in known.items() if value is not None}}]
+    if "disk_usage" in found or sent.disk_usage is not None:
+        found["disk_usage"] = [_whole(disk) for disk in found.get("disk_usage") or sent.disk_usage or []]
     if sent.network is not None:
         summed = isinstance(sent.network, dict)
         found["network"] = [{"interface": EVERYTHING, **sent.network}] if summed else sent.network  # type: ignore[dict-item]
     return found
+
+
+def _whole(disk: Mapping[str, Any]) -> dict[str, Any]:
+    """A disk with what follows from the rest of it. A percent alone says nothing of sizes."""
+    try:
+        total, used = float(disk["total"]), float(disk["used"])
+        return {"free": max(total - used, 0), "percent": 100 * used / total, **disk}
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return dict(disk)
 
 
 def _bytes(nested: Mapping[str, Any]) -> dict[str, int]:

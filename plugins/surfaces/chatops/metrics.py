@@ -14,10 +14,9 @@ from ...domain.hostkeys import resource
 from ...work.metrics import Metrics
 from ..http import accepts, needs, raises, require, returns, roci, signed_in_or_host
 from . import metric_shapes as shapes
-from .query import asked, id_is
+from .query import asked, id_is, parameters
 
 routes = Blueprint("metrics", __name__, url_prefix="/metrics")
-TIMES = {"start": "string", "end": "string", "start_time": "string", "end_time": "string"}
 
 
 async def _latest(id: str) -> Sample:
@@ -49,7 +48,7 @@ async def latest(id: str) -> Any:
 @routes.get("/<server_id>/history")
 @id_is("server_id")
 @needs("metrics.read", on="host/{id}")
-@returns(list[shapes.Metrics], query={**TIMES, "limit": "integer", "step": "integer"})
+@returns(list[shapes.Metrics], query=parameters(shapes.Range))
 async def history(id: str) -> Any:
     """Samples from `start` to `end`, the oldest first; averaged where there are more than `limit`."""
     given = asked(shapes.Range)
@@ -64,7 +63,7 @@ async def history(id: str) -> Any:
 
 @routes.post("")
 @signed_in_or_host
-@accepts(shapes.SentOf)
+@accepts(shapes.SentOf, nan_is_null=True)
 @returns(shapes.Taken, status=201)
 @raises(NotFound)
 async def take(sent: shapes.SentOf) -> Any:
@@ -76,10 +75,12 @@ async def take(sent: shapes.SentOf) -> Any:
 @routes.post("/<server_id>")
 @id_is("server_id")
 @needs("metrics.write", on="host/{id}")
-@accepts(shapes.Sent)
+@accepts(shapes.SentTo, nan_is_null=True)
 @returns(shapes.Taken, status=201)
-async def take_of(sent: shapes.Sent, id: str) -> Any:
+async def take_of(sent: shapes.SentTo, id: str) -> Any:
     """A sample of this server."""
+    if sent.server_id and str(sent.server_id) != id:
+        raise Invalid("server_id: is another server than the one in the path")
     return await _taken(id, sent)
 
 

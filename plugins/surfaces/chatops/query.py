@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -53,3 +53,17 @@ def asked(model: type[M]) -> M:
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise Invalid("the query is wrong", errors=found, where="query") from None
+
+
+def parameters(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
+    """What `asked` understands, for /openapi.json. None is nothing that a query can say."""
+    found = model.model_json_schema(mode="validation")["properties"]
+    return {name: _sayable(schema) for name, schema in found.items()}
+
+
+def _sayable(schema: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in schema.items() if name not in ("title", "anyOf") and value is not None}
+    if "anyOf" not in schema:
+        return kept
+    (told,) = [each for each in schema["anyOf"] if each != {"type": "null"}]
+    return {**told, **kept}

@@ -22,6 +22,7 @@ class Printed:
     stdout: str
     stderr: str
     duration_ms: int
+    truncated: bool
 
     @property
     def all_(self) -> str:
@@ -49,7 +50,7 @@ def printed(operation: Operation) -> Printed:
     stdout, stderr = said.get("stdout") or "", said.get("stderr") or ""
     if not stdout and not stderr:
         stdout = operation.output
-    return Printed(stdout, stderr, int(said.get("duration_ms") or 0))
+    return Printed(stdout, stderr, int(said.get("duration_ms") or 0), bool(said.get("truncated")))
 
 
 async def connected(id: str) -> Carded:

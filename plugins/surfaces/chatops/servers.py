@@ -14,7 +14,7 @@ from ...domain.hostcards import Carded
 from ...work import deploy
 from ..http import accepts, needs, returns, roci
 from . import server_shapes as shapes
-from .query import asked, id_is
+from .query import asked, id_is, parameters
 
 routes = Blueprint("servers", __name__, url_prefix="/servers")
 MOST_ALERTS = 1000  # open ones of a host that are looked at
@@ -54,7 +54,7 @@ async def _shown(id: str) -> dict[str, Any]:
 
 @routes.get("")
 @needs("hosts.read")
-@returns(list[shapes.Server], query={"skip": "integer", "limit": "integer"})
+@returns(list[shapes.Server], query=parameters(shapes.Page))
 async def index() -> Any:
     """All servers, the oldest first."""
     page = asked(shapes.Page)

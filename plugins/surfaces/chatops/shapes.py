@@ -78,14 +78,22 @@ class PasswordChange(Body):
         return _same(text, info, "new_password")
 
 
-def aware(moment: datetime.datetime) -> datetime.datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+def in_utc(moment: datetime.datetime) -> datetime.datetime:
+    """Without a zone it is in UTC already."""
+    try:
+        return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    except OverflowError:
+        raise ValueError("this is no time") from None
 
 
 class NewKey(Body):
     server_id: uuid.UUID
     name: str | None = Field(None, max_length=LONGEST_NAME)
-    expires_at: Annotated[datetime.datetime, AfterValidator(aware)] | None = None
+    expires_at: Annotated[datetime.datetime, AfterValidator(in_utc)] | None = None
+
+
+class WhichKeys(Body):
+    active_only: bool = False
 
 
 # --- out ---

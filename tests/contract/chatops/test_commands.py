@@ -15,7 +15,7 @@ from roci_plugins.surfaces.chatops import runs
 
 from .conftest import NOBODY, Api, said, wrong
 
-ANSWER = ["command_id", "command", "output", "exit_code", "duration_ms", "success", "error"]
+ANSWER = ["command_id", "command", "output", "exit_code", "duration_ms", "success", "error", "truncated"]
 ENTRY = ["id", "server_id", "timestamp", "level", "source", "message", "component", "extra_data"]
 
 
@@ -33,6 +33,7 @@ async def test_a_command_is_waited_for(admin: Api, agent: ScriptedAgent, roci: R
         "duration_ms": 150,
         "success": True,
         "error": None,
+        "truncated": False,
     }
     operation = await roci.read(operations.get, body["command_id"])
     assert (operation.kind, operation.status, operation.host_id) == ("exec", "succeeded", agent.agent_id)
@@ -42,11 +43,12 @@ async def test_a_command_that_fails_is_answered_too(admin: Api, agent: ScriptedA
     answered = asyncio.create_task(
         admin("POST", f"/commands/{agent.agent_id}", {"command": "x", "timeout_seconds": 900})
     )
-    frame = await agent.answer(success=False, stdout="half\n", stderr="no such file\n", exit_code=2)
+    frame = await agent.answer(success=False, stdout="half\n", stderr="no such file\n", exit_code=2, truncated=True)
     assert frame["timeout_seconds"] == 900
     status, body = await answered
     assert (status, body["exit_code"], body["success"]) == (200, 2, False)
     assert body["output"] == body["error"] == "half\nno such file\n"
+    assert body["truncated"] is True
 
 
 async def test_a_command_that_takes_too_long_goes_on(
@@ -67,6 +69,7 @@ async def test_the_agents_own_end_of_the_time_is_that_too(admin: Api, agent: Scr
 
 async def test_commands_that_cannot_be(admin: Api, agent: ScriptedAgent, host: Host, roci: Roci) -> None:
     path = f"/commands/{agent.agent_id}"
+    assert wrong(await admin("GET", f"/logs/{agent.agent_id}?level=loud")) == [["query", "level"]]
     assert wrong(await admin("POST", path, {})) == [["body", "command"]]
     for command in ("", "   ", "a\0b", "x" * 8193, 5):
         assert wrong(await admin("POST", path, {"command": command})) == [["body", "command"]]

@@ -14,6 +14,7 @@ from roci_plugins.agent.scripted import ScriptedAgent, until
 from roci_plugins.domain.hosts import Host
 from roci_plugins.surfaces.chatops import runs
 from roci_plugins.surfaces.chatops.docker_shapes import container, ports
+from roci_plugins.work import logs
 
 from .conftest import NOBODY, Api, said, wrong
 
@@ -185,6 +186,15 @@ async def test_logs_are_the_last_lines(admin: Api, agent: ScriptedAgent) -> None
     await agent.say("result", command_id=frame["command_id"], success=True, exit_code=0)
     assert await answered == (200, ["two", "three"])
     assert (await admin.ok("GET", f"/logs/{agent.agent_id}?component=logs")) == [], "reading is no operation"
+
+
+async def test_a_log_that_is_cut_says_so(admin: Api, agent: ScriptedAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MOST", 20)
+    for text, sign in (("one\n", None), ("one\n" + "x" * 30, "true")):
+        asked = admin.client.get(f"/chatops/api/v1{path(agent, '/web/logs')}", headers=admin.headers)
+        answered = asyncio.create_task(asked)
+        await agent.answer(output=text, exit_code=0)
+        assert (await answered).headers.get("X-Truncated") == sign
 
 
 async def test_logs_that_cannot_be_read_are_told_of(admin: Api, agent: ScriptedAgent) -> None:

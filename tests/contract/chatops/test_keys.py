@@ -118,9 +118,13 @@ async def test_a_key_that_cannot_be(admin: Api, host: Host) -> None:
     past = {"server_id": host.id, "expires_at": "2020-01-01T00:00:00Z"}
     assert wrong(await admin("POST", "/api-keys", past)) == [["body", "expires_at"]]
     assert wrong(await admin("POST", "/api-keys", past | {"expires_at": "soon"})) == [["body", "expires_at"]]
+    for text in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        assert wrong(await admin("POST", "/api-keys", past | {"expires_at": text})) == [["body", "expires_at"]]
     assert said(await admin("POST", "/api-keys", {"server_id": NOBODY})) == (404, "Server not found")
     assert wrong(await admin("POST", "/api-keys", "{")) == [["body", 0]]
     assert wrong(await admin("GET", "/api-keys/server/nope")) == [["path", "server_id"]]
+    of_host = f"/api-keys/server/{host.id}"
+    assert wrong(await admin("GET", f"{of_host}?active_only=maybe")) == [["query", "active_only"]]
     assert wrong(await admin("DELETE", "/api-keys/nope")) == [["path", "key_id"]]
 
 

@@ -89,9 +89,48 @@ async def test_values_that_make_no_sense_are_left_out(admin: Api, host: Host) ->
     shown = await admin.ok("GET", f"/metrics/{host.id}")
     assert (shown["cpu_percent"], shown["memory_percent"]) == (None, None)
     assert (shown["disk_usage"], shown["network"]) == ([DISK], [])
-    nested = {"cpu": {"usage_percent": "x"}, "memory": {"total_gb": -1, "used_gb": True}, "network": {"a": [1]}}
+    nested = {"cpu": {"usage_percent": 5}, "memory": {"total_gb": -1, "used_gb": True}, "network": {"a": [1]}}
     await admin.ok("POST", f"/metrics/{host.id}", nested, 201)
     assert (await admin.ok("GET", f"/metrics/{host.id}/latest"))["memory"]["total_gb"] is None
+    await admin.ok("POST", f"/metrics/{host.id}", '{"cpu_percent": NaN, "memory_percent": 5}', 201)
+    shown = await admin.ok("GET", f"/metrics/{host.id}")
+    assert (shown["cpu_percent"], shown["memory_percent"]) == (None, 5)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"cpu_percent": -5},
+        {"memory_percent": 150, "cpu_percent": 1e30},
+        {"cpu": {"usage_percent": "x"}},
+        {"disk_usage": [{"path": "/", "percent": 95}], "network": []},
+        {"disk": {"usage_percent": 91}},
+    ],
+    ids=range(5),
+)
+async def test_a_sample_of_which_nothing_makes_sense_is_refused_and_leaves_the_latest(
+    admin: Api, host: Host, sent: dict[str, Any]
+) -> None:
+    await admin.ok("POST", f"/metrics/{host.id}", SAMPLE, 201)
+    before = await admin.ok("GET", f"/metrics/{host.id}")
+    found = wrong(await admin("POST", f"/metrics/{host.id}", {**sent, "timestamp": at(0)}))
+    assert sorted(found) == [["body", name] for name in sorted(sent)]
+    assert await admin.ok("GET", f"/metrics/{host.id}") == before
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"disk": {"total_gb": 100, "used_gb": 91}},
+        {"disk": {"total_gb": 100, "used_gb": 91, "usage_percent": 91}},
+        {"disk_usage": [{"path": "/", "total": 100 * GIB, "used": 91 * GIB, "percent": 91}]},
+    ],
+    ids=["nested", "nested with percent", "flat"],
+)
+async def test_what_follows_from_the_rest_need_not_be_sent(admin: Api, host: Host, sent: dict[str, Any]) -> None:
+    await admin.ok("POST", f"/metrics/{host.id}", sent, 201)
+    (disk,) = (await admin.ok("GET", f"/metrics/{host.id}"))["disk_usage"]
+    assert disk == {"path": "/", "total": 100 * GIB, "used": 91 * GIB, "free": 9 * GIB, "percent": 91.0}
 
 
 async def test_samples_that_cannot_be(admin: Api, host: Host) -> None:
@@ -99,7 +138,9 @@ async def test_samples_that_cannot_be(admin: Api, host: Host) -> None:
     assert wrong(await admin("POST", "/metrics", {"server_id": "x", **SAMPLE})) == [["body", "server_id"]]
     assert wrong(await admin("POST", f"/metrics/{host.id}", {})) == [["body"]]
     assert wrong(await admin("POST", f"/metrics/{host.id}", {"cpu_percent": "x"})) == [["body", "cpu_percent"]]
-    assert wrong(await admin("POST", f"/metrics/{host.id}", '{"cpu_percent": NaN}')) == [["body", 0]]
+    assert wrong(await admin("POST", f"/metrics/{host.id}", '{"cpu_percent": NaN}')) == [["body"]]
+    assert wrong(await admin("POST", f"/metrics/{host.id}", '{"cpu_percent": NaN')) == [["body", 0]]
+    assert wrong(await admin("POST", f"/metrics/{host.id}", {**SAMPLE, "server_id": NOBODY})) == [["body", "server_id"]]
     assert wrong(await admin("POST", "/metrics/nope", SAMPLE)) == [["path", "server_id"]]
     assert said(await admin("POST", "/metrics", {"server_id": NOBODY, **SAMPLE})) == (404, "Server not found")
     assert said(await admin("POST", f"/metrics/{NOBODY}", SAMPLE)) == (404, "Server not found")
@@ -162,6 +203,9 @@ WRONG = [
     ("end=5x", "end"),
     ("end=0001-01-01T00:30:00Z", "end"),
     ("start=0001-01-01T00:00:00%2B23:00", "start"),
+    ("end=9999-12-31T23:59:59-14:00", "end"),
+    ("start=1700000000", "start"),
+    ("end=1e9", "end"),
     ("start_time=x", "start_time"),
     ("limit=0", "limit"),
     ("limit=2001", "limit"),
