@@ -36,6 +36,7 @@ V = TypeVar("V", bound=View)
 M = TypeVar("M", bound=BaseModel)
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 MOST = 1000  # rows of a page
+DEEPEST = 32  # lists and objects within each other, in a body
 PAGING: Mapping[str, Mapping[str, Any]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MOST},
     "offset": {"type": "integer", "minimum": 0, "maximum": 2**53},
@@ -293,7 +294,18 @@ async def read_json(optional: bool, nan_is_null: bool = False) -> dict[str, Any]
             raise Malformed(f"the body is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise Malformed("the body must be a JSON object")
+    if _is_deeper(data, DEEPEST):
+        raise Malformed(f"the body is nested more than {DEEPEST} deep")
     return data
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Whether there are more lists and objects within each other. What comes after may take them apart by recursion."""
+    layer = [value]
+    for _ in range(most):
+        parts = (part for whole in layer for part in (whole.values() if isinstance(whole, dict) else whole))
+        layer = [part for part in parts if isinstance(part, dict | list)]
+    return bool(layer)
 
 
 def checked(model: type[M], data: Mapping[str, Any]) -> M:

@@ -203,6 +203,16 @@ async def test_what_is_no_json_object_is_malformed(client: Client, body: bytes):
     assert (answer.status_code, (await answer.get_json())["code"]) == (400, "malformed")
 
 
+async def test_a_body_is_nested_thirty_two_deep_at_most(client: Client):
+    fits = b'{"name": "plums", "more": ' + b'{"a":' * 15 + b"[" * 16 + b"]" * 16 + b"}" * 15 + b"}"
+    assert (await client.post("/api/jars", data=fits)).status_code == 200
+    for levels in (32, 700):
+        answer = await client.post(
+            "/api/jars", data=b'{"name": "plums", "more": ' + b"[" * levels + b"]" * levels + b"}"
+        )
+        assert (answer.status_code, (await answer.get_json())["code"]) == (400, "malformed")
+
+
 async def test_every_bad_field_is_named_with_its_reason(client: Client):
     answer = await client.post("/api/jars", json={"size": "many"})
     why = (await answer.get_json())["why"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -120,6 +121,7 @@ WRONG: list[dict[str, Any]] = [
     {"run_id": 5},
     {"run_context": {"a": "x" * 16_384}},
     {"run_context": "ci"},
+    {"run_context": functools.reduce(lambda inner, _: {"a": inner}, range(700), {})},
 ]
 RIGHT: list[dict[str, Any]] = [
     {"command": "true " + "é" * 8187},
