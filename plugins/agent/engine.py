@@ -152,7 +152,11 @@ class Engine:
                 slots.release()
                 self._settle(done, result=result)
 
-        threading.Thread(target=run, name="docker", daemon=True).start()
+        try:
+            threading.Thread(target=run, name="docker", daemon=True).start()
+        except RuntimeError as error:
+            slots.release()
+            raise Unavailable(f"the Docker engine cannot be asked: {error}") from error
         return done
 
     def _settle(self, done: concurrent.futures.Future[Any], result: Any = None, error: Any = None) -> None:

@@ -115,6 +115,21 @@ async def test_a_silent_engine_is_unavailable_in_time_and_holds_few_threads(fake
     assert sum(thread.name == "docker" for thread in threading.enumerate()) <= THREADS
 
 
+async def test_a_machine_without_room_for_a_thread_costs_no_slot(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    asked = Engine(fake.address)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fails)
+        for _ in range(THREADS + 1):
+            with pytest.raises(Unavailable, match="can't start new thread"):
+                await asked.call(lambda api: api.ping())
+    assert await asked.call(lambda api: api.ping())
+
+
 async def test_an_engine_that_is_silent_at_the_first_question_is_called_silent(fake: FakeEngine) -> None:
     fake.silent = True
     engine = Engine(fake.address, limit=0.3)
