@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
 
 import peewee
 
@@ -218,6 +218,12 @@ def list_(
 def open_() -> list[Alert]:
     """All that are not resolved, oldest first."""
     return list(Alert.select().where(~Alert.resolved).order_by(Alert.created_at, Alert.id))
+
+
+def count_open() -> dict[str, int]:
+    """How many are not resolved, by severity."""
+    query = Alert.select(Alert.severity, peewee.fn.count(Alert.id)).where(~Alert.resolved)
+    return dict(cast(Iterable[tuple[str, int]], query.group_by(Alert.severity).tuples()))
 
 
 @dataclasses.dataclass(frozen=True)

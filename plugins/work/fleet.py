@@ -85,8 +85,8 @@ class Fleet:
         return counts
 
     async def _alerts(self) -> Points:
-        counts = Counter(alert.severity for alert in await self._roci.read(alerts.open_))
-        return [Point(counts[severity], {"severity": severity}) for severity in SEVERITIES]
+        counts = await self._roci.read(alerts.count_open)
+        return [Point(counts.get(severity, 0), {"severity": severity}) for severity in SEVERITIES]
 
     def _of_samples(self) -> list[Metric]:
         def gauge(name: str, help: str, read: Callable[[Sample], float | None]) -> Metric:

@@ -29,6 +29,7 @@ from .operate import Operator
 log = logging.getLogger("roci.updates")
 FIRST = (600.0, 3600.0)  # seconds after a host is first seen that it is asked, so that not all are at once
 LOOK = 60.0  # seconds between two looks at whose turn it is
+AGAIN = 600.0  # seconds after which a host is asked again that could not answer
 BATCH = 10  # images of one question
 NAMELESS = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 BRINGING = ("deploy", "image_pull")  # operations that may bring the newer image
@@ -73,26 +74,27 @@ class Updates:
         for host_id, live in list(self._hub.roster.items()):
             due = self._due.setdefault(host_id, clock() + random.uniform(*FIRST))  # noqa: S311  no secret
             if due <= clock() and self._may_ask(live):
-                self._due[host_id] = clock() + self._judge.settings.update_hours * 3600
-                await self.check(host_id)
+                self._due[host_id] = clock() + AGAIN
+                if await self.check(host_id) and host_id in self._due:
+                    self._due[host_id] = clock() + self._judge.settings.update_hours * 3600
 
     def _may_ask(self, live: Live) -> bool:
         offers = live.link is not None and wire.kind_of(wire.ImageCheck) in live.link.capabilities
         approved = live.host.status == "approved"
         return offers and approved and self._judge.settings.is_on("image_update", live.host.hostname)
 
-    async def check(self, host_id: str) -> None:
-        """Ask one host about the images that were not asked about for longest."""
+    async def check(self, host_id: str) -> bool:
+        """Ask one host about the images that were not asked about for longest. Whether it answered."""
         live = self._hub.roster.get(host_id)
-        if live is None or live.containers is None:
-            return
-        used = images_of(live.containers)
-        for key in self._judge.board.keys(host_id, "image_update"):
+        if live is None or (containers := live.containers) is None:
+            return False
+        used = images_of(containers)
+        for key in self._judge.board.held(host_id, "image_update"):
             if key.subject not in used:
                 self._judge.board.well(key)
         self._asked = {key: at for key, at in self._asked.items() if key[0] != host_id or key[1] in used}
         turn = sorted(used, key=lambda image: (self._asked.get((host_id, image), 0.0), image))
-        await self._ask_all(host_id, turn[: self._judge.settings.updates], used)
+        return await self._ask_all(host_id, turn[: self._judge.settings.updates], used)
 
     async def check_again(self, host_id: str) -> None:
         """Whether what was outdated still is."""
@@ -100,20 +102,21 @@ class Updates:
         used = images_of((live and live.containers) or ())
         await self._ask_all(host_id, [key.subject for key in self._judge.board.keys(host_id, "image_update")], used)
 
-    async def _ask_all(self, host_id: str, images: Sequence[str], used: Mapping[str, Sequence[str]]) -> None:
+    async def _ask_all(self, host_id: str, images: Sequence[str], used: Mapping[str, Sequence[str]]) -> bool:
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH]
             try:
                 said = await self._ask(host_id, batch)
             except RociError as error:
                 log.info("the images on %s could not be looked up: %s", host_id, error.message)
-                return
+                return False
             for image in batch:
                 self._asked[host_id, image] = asyncio.get_running_loop().time()
                 answer = said.get(image, Said(error="not answered"))
                 if answer.error:
                     log.debug("%s on %s: %s", image, host_id, answer.error)
                 self._judge.update(host_id, image, answer.is_outdated, used.get(image, ()))
+        return True
 
     async def _ask(self, host_id: str, images: Sequence[str]) -> dict[str, Said]:
         question = wire.ImageCheck(command_id=new_id(), images=list(images))

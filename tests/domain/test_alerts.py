@@ -152,6 +152,17 @@ def test_an_alert_is_resolved_once(roci: Roci) -> None:
         assert (recorded("AlertFired"), recorded("AlertResolved")) == (1, 1)
 
 
+def test_what_is_open_is_counted_by_severity(roci: Roci) -> None:
+    with roci.store.transaction():
+        host = add_host()
+        for number in range(3):
+            fired(hot(host, type="container_stopped", subject=f"web-{number}", severity="critical"))
+        over = fired(hot(host))
+        assert alerts.count_open() == {"critical": 3, "warning": 1}
+        alerts.resolve(over.id)
+        assert alerts.count_open() == {"critical": 3}
+
+
 def test_what_was_found_is_recorded_in_order(roci: Roci) -> None:
     with roci.store.transaction():
         host = add_host()

@@ -471,6 +471,18 @@ async def test_a_container_that_died_is_told_of_until_it_runs_or_is_gone(roci: R
     assert await types(roci) == []
 
 
+async def test_a_dismissed_container_that_is_gone_is_told_of_when_it_comes_again(
+    roci: Roci, agent: ScriptedAgent
+) -> None:
+    for _ in range(2):
+        await beat(roci, agent, box("web", "Up 5 minutes (unhealthy)"))
+        (alert,) = await listed(roci, "active")
+        await work.resolve(roci, alert.id)
+        await beat(roci, agent, box("web", "Up 6 minutes (unhealthy)"))
+        assert await types(roci) == []
+        await beat(roci, agent, box("db", "Up 6 minutes"))
+
+
 async def test_a_container_that_stays_down_is_told_of_in_time(roci: Roci, agent: ScriptedAgent, clock: Clock) -> None:
     judge = roci.part(Judge)
     judge.settings.stopped_after = 30

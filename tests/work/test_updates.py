@@ -170,6 +170,24 @@ async def test_a_host_has_its_turn_when_it_is_due_and_may_be_asked(
     await mine.look()
 
 
+async def test_a_host_that_could_not_answer_has_its_turn_again_soon(
+    roci: Roci, agent: ScriptedAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await runs(roci, agent, "a:1")
+    monkeypatch.setattr(updates, "FIRST", (0.0, 0.0))
+    monkeypatch.setattr(updates, "AGAIN", 0.0)
+    mine = Updates(roci)
+    looking = asyncio.create_task(mine.look())
+    busy = await agent.hear()
+    await agent.say("result", command_id=busy["command_id"], success=False, output="too many questions")
+    await looking
+    looking = asyncio.create_task(mine.look())
+    assert await answer(agent, a_1=OLD) == ["a:1"]
+    await looking
+    await mine.look()  # tomorrow
+    assert len(await outdated(roci)) == 1
+
+
 async def test_a_host_that_cannot_be_asked_changes_nothing(roci: Roci) -> None:
     await roci.write(policies.add, "all", 1, {"type": "any"}, "approve")
     async with scripted_agent(roci) as old:

@@ -65,10 +65,10 @@ class Board:
             self._by_id.pop(opened.id, None)
         return opened
 
-    def knows(self, host_id: str, *types: str) -> bool:
-        """Whether something of these types is open or dismissed on a host, so that it may become well."""
-        dismissed = self._dismissed and any(key.host_id == host_id and key.type in types for key in self._dismissed)
-        return bool(dismissed or self.keys(host_id, *types))
+    def held(self, host_id: str, *types: str) -> list[Key]:
+        """What is open or dismissed on a host, of these types: what may become well."""
+        dismissed = [key for key in self._dismissed if key.host_id == host_id and key.type in types]
+        return dismissed + self.keys(host_id, *types)
 
     def keys(self, host_id: str, *types: str) -> list[Key]:
         """What is open of a host, of these types."""

@@ -19,14 +19,14 @@ from ...agent import wire
 from ...agent.complaints import Complaints
 from ...agent.hub import Hub, Live
 from ...agent.sample import Sample
-from ...domain import alerts, applications, operations
+from ...domain import alerts, operations
 from ...domain.alerts import Fire, Threshold
-from ...domain.applications import Application
 from ...domain.hosts import Host
+from ...domain.operations import Operation
 from .board import Board
 from .containers import Verdict, Watched
 from .forecast import Growth
-from .mutes import ON_CONTAINERS, ON_HOSTS, Mute, Mutes
+from .mutes import Mutes, mute_of
 from .rules import Key, Rule, value_of
 from .settings import MEANINGS, AlertSettings
 
@@ -64,7 +64,7 @@ class Judge:
         for row, hostname in await self._roci.read(_rows):
             self._take(row, hostname)
         for operation in await self._roci.read(operations.unfinished):
-            await self.begun(operation.id)
+            self._mute(operation)
         for key in list(self.board.open):
             if key.threshold_id is None and not self._is_on(key.type, key.host_id):
                 self.board.well(key)  # it was switched off meanwhile
@@ -168,7 +168,7 @@ class Judge:
             bad, hours = growth.is_filling(disk, within, is_open)
             message = f"{disk.path} ({disk.percent:.0f} % full) has room for about {hours:.0f} hours at this rate"
             self._tell("disk_forecast", host_id, disk.path, bad, message)
-        for key in self.board.keys(host_id, "disk_forecast"):
+        for key in self.board.held(host_id, "disk_forecast"):
             if key.subject not in {disk.path for disk in sample.disk_usage}:
                 self.board.well(key)
 
@@ -200,9 +200,9 @@ class Judge:
             watched = self._watched[host_id] = self._first_sight(live, at)
         ours = self._mutes.names(host_id, at, found)
         watched.see(found, at, lambda one: one.name in ours)
-        calm = not self.board.knows(host_id, *OF_CONTAINERS)
+        calm = not self.board.held(host_id, *OF_CONTAINERS)
         self._pronounce(host_id, watched.verdicts(at, self.settings, waiting_only=calm), ours)
-        for key in self.board.keys(host_id, *OF_CONTAINERS):
+        for key in self.board.held(host_id, *OF_CONTAINERS):
             if key.subject and key.subject not in watched.tracks:
                 self.board.well(key)
 
@@ -273,9 +273,11 @@ class Judge:
 
     async def begun(self, operation_id: str) -> None:
         """An operation began: what it does to containers alarms nobody."""
-        if mute := await self._roci.read(_mute, operation_id):
-            host_id, what = mute
-            self._mutes.begin(host_id, operation_id, what)
+        self._mute(await self._roci.read(operations.get, operation_id))
+
+    def _mute(self, operation: Operation) -> None:
+        if mute := mute_of(operation):
+            self._mutes.begin(operation.host_id, operation.id, mute)
 
     def ended(self, host_id: str, operation_id: str) -> None:
         self._mutes.end(host_id, operation_id, self._clock() + self.settings.settle)
@@ -297,18 +299,3 @@ def _rows(threshold_id: str | None = None) -> list[tuple[Threshold, str]]:
     here = Host.select(Host.id, Host.hostname).where(Host.id.in_({row.host_id for row in rows}))
     names = {host.id: host.hostname for host in here}
     return [(row, names.get(row.host_id, "")) for row in rows]
-
-
-def _mute(operation_id: str) -> tuple[str, Mute] | None:
-    """Whose alarms an operation keeps quiet; None: nobody's."""
-    operation = operations.get(operation_id)
-    if operation.kind in ON_HOSTS:
-        return operation.host_id, Mute()
-    if operation.kind not in ON_CONTAINERS:
-        return None
-    application = Application.get_or_none(Application.id == operation.application_id)
-    container = operation.args.get("container") if operation.kind == "container" else None
-    project = applications.spec(application).project if application else None
-    if application is None and operation.application_name:
-        project = operation.application_name.lower().replace(".", "_")
-    return (operation.host_id, Mute(project, container)) if project or container else None

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from ...agent.naming import meant, reported
 from ...agent.wire import Container
+from ...domain.applications import project_key
+from ...domain.operations import Operation
 
 ON_CONTAINERS = {"deploy", "start", "stop", "restart", "delete", "container"}
 ON_HOSTS = {"reboot"}
@@ -30,6 +32,18 @@ class Mute:
             return list(found)
         ours = [one for one in found if self.project is not None and one.app == self.project]
         return ours if self.container is None else ours + meant(self.container, found, reported)
+
+
+def mute_of(operation: Operation) -> Mute | None:
+    """Whose alarms an operation keeps quiet; None: nobody's."""
+    if operation.kind in ON_HOSTS:
+        return Mute()
+    if operation.kind not in ON_CONTAINERS:
+        return None
+    name = operation.application_name
+    project = project_key(name) if name else None
+    container = operation.args.get("container") if operation.kind == "container" else None
+    return Mute(project, container) if project or container else None
 
 
 class Mutes:
