@@ -11,6 +11,7 @@ import secrets
 from typing import Any, cast
 
 from quart import Quart, Request, Response, Websocket, current_app, g, has_websocket_context, request, websocket
+from quart.asgi import ASGIWebsocketConnection
 from werkzeug.exceptions import BadHost, HTTPException
 from werkzeug.routing import Rule
 
@@ -42,8 +43,21 @@ CONTESTED_BY = ("Authorization", "Cookie", "Accept")  # what decides whose a con
 PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
+UNREAD = 8  # frames of a websocket that wait for their handler
+
+
+class Socket(ASGIWebsocketConnection):
+    """What a handler has not read yet is not read from the network either, but for a little: its sender waits."""
+
+    def __init__(self, app: Quart, scope: Any) -> None:
+        super().__init__(app, scope)
+        self.queue = asyncio.Queue(UNREAD)
+
+
 class App(Quart):
     """Quart, but for a Host header that is no name: that fails before there is a request to answer."""
+
+    asgi_websocket_class = Socket
 
     async def handle_request(self, request: Request) -> Any:
         try:

@@ -28,7 +28,7 @@ from roci import (
     Unauthenticated,
     hookimpl,
 )
-from roci_plugins.core.app import create_app
+from roci_plugins.core.app import UNREAD, Socket, create_app
 from roci_plugins.surfaces.http import accepts, needs, public
 
 
@@ -412,3 +412,22 @@ def test_one_surface_with_a_route_twice_is_refused(tmp_path: Path):
     two.extra = twice
     with pytest.raises(StartupError, match="is served by first, first"):
         made(tmp_path, two)
+
+
+async def test_what_a_handler_does_not_read_from_a_websocket_stays_with_its_sender(app: Quart) -> None:
+    taken = 0
+
+    async def receive() -> Any:
+        nonlocal taken
+        taken += 1
+        return {"type": "websocket.receive", "text": "hello"}
+
+    socket = Socket(app, {"type": "websocket", "path": "/", "headers": []})
+    reading = asyncio.ensure_future(socket.handle_messages(receive))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert taken == UNREAD + 1
+    assert await socket.queue.get() == "hello"
+    await asyncio.sleep(0)
+    reading.cancel()
+    assert taken == UNREAD + 2
