@@ -367,9 +367,9 @@ def without_strange_numbers(text: str | bytes) -> bytes:
     found: list[str] = []
     try:
         data = json.loads(text, parse_constant=found.append)
+        return _encode.encode(data) if found else b""
     except (ValueError, RecursionError):
         return b""
-    return _encode.encode(data) if found else b""
 
 
 def first_containers(reported: bytes) -> tuple[bytes, int]:

@@ -356,7 +356,15 @@ def test_a_frame_with_numbers_that_are_no_json_is_read(text: str) -> None:
     assert isinstance(wire.from_agent(text), wire.Ping | wire.Heartbeat)
 
 
-@pytest.mark.parametrize("text", ['{"type":"ping","x":nan}', '{"type":"ping",NaN}', '{"type":"ping","x":[NaN}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"ping","x":nan}',
+        '{"type":"ping",NaN}',
+        '{"type":"ping","x":[NaN}',
+        '{"type":"ping","x":NaN,"y":"\\ud800"}',
+    ],
+)
 def test_a_frame_that_is_broken_beyond_that_is_malformed(text: str) -> None:
     with pytest.raises(Malformed):
         wire.from_agent(text)
