@@ -33,11 +33,11 @@ class Docker:
         claim = Step("project.claim", {**which, "app": spec.name})
         match action:
             case "deploy":
-                return [claim, *_deploy(_checked(spec.text), spec)]
+                return [claim, Step("docker.mark", claim.args), *_deploy(_checked(spec.text), spec)]
             case "stop" | "start":
                 return [claim, Step(f"docker.{action}", which)]
             case "delete":
-                return [claim, Step("docker.remove", which)]
+                return [claim, Step("docker.remove", claim.args)]
 
 
 def _deploy(document: Document, spec: Spec) -> list[Step]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import peewee
@@ -105,6 +105,11 @@ def lying_on(host_id: str, project: str) -> Application | None:
     mine = (Application.deployed_host_id == host_id) & (Application.key == project)
     found: Application | None = Application.get_or_none(mine)
     return found
+
+
+def projects_of(host_id: str, everywhere: Container[str] = ()) -> list[str]:
+    """The Compose projects whose data may lie on a host: of its applications, and of backends that use many hosts."""
+    return [row.key for row in all_() if host_id in (row.host_id, row.deployed_host_id) or row.backend in everywhere]
 
 
 def revisions(application_id: str) -> list[Revision]:

@@ -221,8 +221,15 @@ async def pull(roci: Roci, host_id: str, image: str, seconds: int = 600) -> Run:
 async def prune(roci: Roci, host_id: str, what: Sequence[str], unused_images: bool = False) -> Run:
     """Remove what nothing uses. Volumes only go when they are named."""
     check_prunable(what)
-    message = wire.Prune(command_id=new_id(), what=list(what), unused_images=unused_images)
+    keep = await owned(roci, host_id)
+    message = wire.Prune(command_id=new_id(), what=list(what), unused_images=unused_images, keep=keep)
     return await _do(roci, host_id, message, 600, {"what": list(what), "unused_images": unused_images})
+
+
+async def owned(roci: Roci, host_id: str) -> list[str]:
+    """The projects of which a prune takes nothing there. A backend that restarts things itself spreads over hosts."""
+    keepers = [name for name, backend in roci.backends.items() if isinstance(backend, Keeper)]
+    return await roci.read(applications.projects_of, host_id, keepers)
 
 
 def check_prunable(what: Sequence[str]) -> None:

@@ -33,6 +33,7 @@ def test_a_deploy_makes_networks_and_volumes_then_services_in_order_and_ends_wit
     plan = Docker().plan("deploy", Spec("Shop", SHOP))
     assert [(step.command, step.args.get("key") or step.args.get("service")) for step in plan] == [
         ("project.claim", None),
+        ("docker.mark", None),
         ("docker.network", "default"),
         ("docker.network", "front"),
         ("docker.volume", "data"),
@@ -40,8 +41,8 @@ def test_a_deploy_makes_networks_and_volumes_then_services_in_order_and_ends_wit
         ("docker.container", "web"),
         ("docker.prune_orphans", None),
     ]
-    assert plan[2] == Step("docker.network", {"project": "shop", "key": "front", "definition": {"internal": True}})
-    assert plan[5].args == {
+    assert plan[3] == Step("docker.network", {"project": "shop", "key": "front", "definition": {"internal": True}})
+    assert plan[6].args == {
         "project": "shop",
         "app": "Shop",
         "service": "web",
@@ -55,12 +56,13 @@ def test_a_deploy_makes_networks_and_volumes_then_services_in_order_and_ends_wit
         "networks": {"front": {"internal": True}},
         "volumes": {"data": {"external": True, "name": "old_data"}},
     }
-    assert plan[6].args == {"project": "shop", "services": ["db", "web"]}
+    assert plan[7].args == {"project": "shop", "services": ["db", "web"]}
 
 
 def test_the_rest_is_one_step_after_the_claim_and_needs_no_file() -> None:
-    for action, command in (("start", "docker.start"), ("stop", "docker.stop"), ("delete", "docker.remove")):
-        assert Docker().plan(action, Spec("Shop", "")) == [CLAIM, Step(command, {"project": "shop"})]
+    for action in ("start", "stop"):
+        assert Docker().plan(action, Spec("Shop", "")) == [CLAIM, Step(f"docker.{action}", {"project": "shop"})]
+    assert Docker().plan("delete", Spec("Shop", "")) == [CLAIM, Step("docker.remove", CLAIM.args)]
 
 
 @pytest.mark.parametrize(

@@ -392,9 +392,27 @@ async def test_pruning_takes_what_nothing_uses_and_leaves_stopped_applications_w
     second_host: SecondHost, new_agent: NewAgent, image: str
 ) -> None:
     async with desk(second_host.here) as server:
-        new_agent(server.url, unique("hands"), netns=second_host.name, docker_host=second_host.docker_host)
+        agent = new_agent(server.url, unique("hands"), netns=second_host.name, docker_host=second_host.docker_host)
         with contextlib.closing(connect(second_host.docker_host)) as client:
             await prune_there(server, client, image)
+            await prune_what_lost_its_containers(server, client, image, agent)
+
+
+async def prune_what_lost_its_containers(server: Desk, client: docker.DockerClient, image: str, agent: Agent) -> None:
+    name = unique("lost")
+    given = {"app_id": name, "backend": "docker", "timeout_seconds": 120}
+    deploy = {"compose_yml": APP.replace("IMAGE", image), "secrets": [], **given}
+    assert (await server.do("deploy", **deploy))["success"]
+    client.containers.get(f"{name}-w-1").remove(force=True)
+    await server.do("prune", what=["volumes"])
+    client.volumes.get(f"{name}_data")  # the agent knows whose it is
+    (agent.volume_base / name / ".roci-application").unlink()
+    await server.do("prune", what=["volumes"], keep=[name])
+    client.volumes.get(f"{name}_data")  # the server does too
+    assert (await server.do("deploy", **deploy))["success"] and (await server.do("delete", **given))["success"]
+    assert not (agent.volume_base / name / ".roci-application").exists()
+    done = json.loads((await server.do("prune", what=["volumes"]))["stdout"])
+    assert f"{name}_data" in done["volumes"]["removed"], "it is nobody's any more"
 
 
 async def prune_there(server: Desk, client: docker.DockerClient, image: str) -> None:

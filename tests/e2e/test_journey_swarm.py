@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import pytest
 
-from .bed import Agent, unique
+from .bed import Agent, unique, wait_for
 from .desk import Desk, desk
 from .engines import SecondHost, connect
 from .journey import files_with
@@ -110,6 +110,24 @@ async def test_an_application_lives_in_a_swarm(
     assert f"{app}_data" in {one.name for one in swarm.volumes.list()}
     assert (await do(server, "delete", app))["success"], "twice is once"
     assert not (await do(server, "start", app))["success"]
+
+
+async def test_the_data_of_a_stack_that_was_removed_by_hand_is_spared_by_a_prune(
+    server: Desk, swarm: docker.DockerClient, host: Agent, image: str
+) -> None:
+    app, text = unique("lost"), WEB.replace("IMAGE", image)
+    assert (await do(server, "deploy", app, text))["success"]
+    for service in services(swarm, app).values():
+        service.remove()
+    filters = {"label": f"{STACK}={app}"}
+    await asyncio.to_thread(wait_for, lambda: not swarm.api.containers(all=True, filters=filters), 60, "no container")
+    await server.do("prune", what=["volumes"])
+    swarm.volumes.get(f"{app}_data")  # the agent knows whose it is
+    (host.volume_base / app / "docker-stack.json").unlink()
+    await server.do("prune", what=["volumes"], keep=[app])
+    swarm.volumes.get(f"{app}_data")  # the server does too
+    done = json.loads((await server.do("prune", what=["volumes"]))["stdout"])
+    assert f"{app}_data" in done["volumes"]["removed"], "without the application it is nobody's"
 
 
 async def test_a_deploy_whose_tasks_fail_fails_with_their_own_words(

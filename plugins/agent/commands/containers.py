@@ -27,11 +27,12 @@ from ...backends.containers import (
 )
 from ...backends.interpolation import fill
 from ..engine import Engine, Refused, engine
-from .folders import folder
+from .folders import folder, put
 from .hints import advised
 from .pulling import pull
 from .replacing import create, health, inherit, name_of, remove, replace, settle, start, stop
 
+MARK = ".roci-application"  # in the folder of an application whose file only the server has
 Work = Callable[[Engine, Site, Mapping[str, Any]], AsyncGenerator[str, None]]
 
 
@@ -43,6 +44,14 @@ def command(work: Work) -> Command:
         return advised(work(engine(site.docker_host), site, args))
 
     return run
+
+
+async def mark(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    """Note down that the project is an application's, even while it has no container. It does not need this to run."""
+    try:
+        put(folder(site.volume_base, args["app"], make=True) / MARK, f"{args['project']}\n")
+    except StepFailed as error:
+        yield f"{error.message}: without its containers only the server knows whose the volumes are\n"
 
 
 @command
@@ -215,6 +224,7 @@ async def remove_all(docker: Engine, site: Site, args: Mapping[str, Any]) -> Asy
     for found in await docker.call(lambda api: api.networks(filters={"label": [label]})):
         await _remove_network(docker, found["Id"])
         yield f"removed the network {found['Name']}\n"
+    (folder(site.volume_base, args["app"]) / MARK).unlink(missing_ok=True)
 
 
 async def _remove_network(docker: Engine, network: str) -> None:
@@ -224,6 +234,7 @@ async def _remove_network(docker: Engine, network: str) -> None:
 @hookimpl
 def register_agent_commands() -> Mapping[str, Command]:
     return {
+        "docker.mark": mark,
         "docker.network": network,
         "docker.volume": volume,
         "docker.container": container,

@@ -40,7 +40,7 @@ async def _choose(site: Site, args: Mapping[str, Any]) -> tuple[dict[str, list[T
     if unknown := set(args["what"]) - set(KINDS):
         raise StepFailed(f"{sorted(unknown)[0]!r} is nothing that can be pruned", exit_code=1)
     docker, base = engine(site.docker_host), site.volume_base.resolve()
-    ours = await docker.call(lambda api: deployed(base))
+    ours = frozenset(args.get("keep", ())) | await docker.call(lambda api: deployed(base))
     found = await docker.call(inventory, limit=CHANGE)
     await _measure(docker, found, needed="build_cache" in kinds)
     return unused(found, kinds, args["unused_images"], base, ours)

@@ -1,7 +1,7 @@
 """What lies about on an engine and nothing uses. Pure but for `inventory`, which asks the engine.
 
 Owned, and so spared, is what belongs to a Compose project under this agent's volume base, to a project of the
-docker backend, or to a swarm's stack.
+docker backend, to a swarm's stack, or to an application that the server names: by its labels or by its name.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from typing import Any
 from roci import Spec
 
 from ...backends.containers import HASH, PROJECT
-from .compose import FILE
+from .compose import FILE as COMPOSE_FILE
+from .containers import MARK
 from .projects import FILES, FOLDER, STACK
 from .replacing import name_of
+from .swarm import FILE as STACK_FILE
 
 OURS = "it belongs to an application"
 STACKS = "it belongs to a swarm's stack"
 NAMELESS = "<none>"
+WRITTEN = (COMPOSE_FILE, STACK_FILE, MARK)
 ENDED = ("created", "exited", "dead")
 Listed = Mapping[str, Any]
 
@@ -79,7 +82,7 @@ def unused(
 ) -> tuple[dict[str, list[Thing]], list[Thing]]:
     """For each kind what would go, in this order, and what is spared. `projects`: those known to be ours."""
     ours = projects | {_labels(one).get(PROJECT, "") for one in found.containers if _is_ours(one, base)} - {""}
-    ended = list(_containers(found, base))
+    ended = list(_containers(found, base, ours))
     gone = {one.id for one in ended if not one.spared} if "containers" in kinds else set()
     staying = [one for one in found.containers if one["Id"] not in gone]
     lists: dict[str, Callable[[], Iterable[Thing]]] = {
@@ -95,8 +98,8 @@ def unused(
 
 
 def deployed(base: Path) -> frozenset[str]:
-    """The projects whose file this agent wrote."""
-    return frozenset(Spec(file.parent.name, "").project for file in base.glob(f"*/{FILE}"))
+    """The projects of which this agent wrote a file, and has not removed it since."""
+    return frozenset(Spec(file.parent.name, "").project for name in WRITTEN for file in base.glob(f"*/{name}"))
 
 
 def _labels(one: Listed) -> Mapping[str, str]:
@@ -109,17 +112,18 @@ def _is_ours(container: Listed, base: Path) -> bool:
     return HASH in labels or any(place and Path(place).is_relative_to(base) for place in places)
 
 
-def _why(found: Inventory, one: Listed, ours: frozenset[str] = frozenset()) -> str:
+def _why(found: Inventory, one: Listed, ours: frozenset[str]) -> str:
     labels = _labels(one)
     if STACK in labels and (found.stacks is None or labels[STACK] in found.stacks):
         return STACKS
-    return OURS if labels.get(PROJECT, "") in ours else ""
+    named = str(one.get("Name", "")).startswith(tuple(f"{project}_" for project in ours))
+    return OURS if named or ours & {labels.get(PROJECT), labels.get(STACK)} else ""
 
 
-def _containers(found: Inventory, base: Path) -> Iterator[Thing]:
+def _containers(found: Inventory, base: Path, ours: frozenset[str]) -> Iterator[Thing]:
     for one in found.containers:
         if one["State"] in ENDED:
-            why = _why(found, one) or (OURS if _is_ours(one, base) else "")
+            why = _why(found, one, ours) or (OURS if _is_ours(one, base) else "")
             size = found.sizes.get(one["Id"])
             yield Thing("containers", one["Id"], name_of(one), size, _remove("remove_container", one["Id"]), why)
 

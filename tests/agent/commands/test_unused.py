@@ -97,10 +97,27 @@ def test_networks_and_volumes_of_a_stopped_application_stay_with_it() -> None:
 
 
 def test_projects_are_known_by_the_files_that_were_written(tmp_path: Path) -> None:
-    for app in ("Shop.eu", "wiki"):
+    files = {"Shop.eu": "docker-compose.yml", "stack": "docker-stack.json", "plain": ".roci-application", "wiki": "x"}
+    for app, file in files.items():
         (tmp_path / app).mkdir()
-    (tmp_path / "Shop.eu" / "docker-compose.yml").touch()
-    assert deployed(tmp_path) == {"shop_eu"}
+        (tmp_path / app / file).touch()
+    assert deployed(tmp_path) == {"shop_eu", "stack", "plain"}
+
+
+def test_what_belongs_to_an_application_that_the_server_names_stays() -> None:
+    found = Inventory(
+        containers=[container("of-shop", Labels={"com.docker.compose.project": "shop"}), container("once")],
+        networks=[network("shop_default"), network("shopping_default")],
+        volumes=[
+            {"Name": "db", "Labels": {"com.docker.compose.project": "shop"}},
+            {"Name": "files", "Labels": {"com.docker.stack.namespace": "shop"}},
+            {"Name": "shop_data", "Labels": None},
+            {"Name": "shopping_data", "Labels": None},
+        ],
+    )
+    going, spared = names(found, "containers", "networks", "volumes", ours=frozenset({"shop"}))
+    assert going == {"containers": ["once"], "networks": ["shopping_default"], "volumes": ["shopping_data"]}
+    assert spared == dict.fromkeys(("of-shop", "shop_default", "db", "files", "shop_data"), OURS)
 
 
 def test_nameless_images_go_and_named_ones_only_when_asked() -> None:

@@ -13,7 +13,7 @@ from quart import Quart
 
 from roci import Roci, Sensitive
 from roci_plugins.agent.scripted import ScriptedAgent
-from roci_plugins.domain import access, keyring, operations, registries
+from roci_plugins.domain import access, applications, keyring, operations, registries
 from roci_plugins.domain.rules import Rule
 from roci_plugins.work.operate import Operator
 
@@ -255,6 +255,25 @@ async def test_images_are_pulled_and_prunes_previewed(api: Api, agent: ScriptedA
     assert code(await api("GET", f"{host}/prune")) == (400, "validation_error")
     assert (await api("POST", f"{host}/prune", {"what": ["images"]}))[0] == 202
     assert (await asked(agent, "prune"))["what"] == ["images"]
+
+
+async def test_a_prune_names_the_applications_whose_things_stay(
+    api: Api, roci: Roci, agent: ScriptedAgent, host: str
+) -> None:
+    def add() -> None:
+        for name, where, backend in (
+            ("Shop.eu", agent.agent_id, "docker"),
+            ("wiki", None, "compose"),
+            ("spread", None, "swarm"),
+        ):
+            applications.add(name, "services: {}", host_id=where, backend=backend)
+
+    await roci.write(add)
+    assert (await api("POST", f"{host}/prune", {"what": ["volumes"]}))[0] == 202
+    assert sorted((await asked(agent, "prune"))["keep"]) == ["shop_eu", "spread"]
+    asking = asyncio.create_task(api("GET", f"{host}/prune?what=volumes"))
+    frame = await answer(agent, "prune_preview", output="{}")
+    assert sorted(frame["keep"]) == ["shop_eu", "spread"] and (await asking)[0] == 200
 
 
 async def test_a_stored_credential_logs_a_host_in_and_its_password_is_shown_nowhere(
