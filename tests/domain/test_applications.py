@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from roci import Conflict, outbox
-from roci_plugins.core.store import Store
 from roci_plugins.domain import applications, hosts
 from roci_plugins.domain.applications import Application
 from roci_plugins.domain.hosts import Host, Introduction
 
 COMPOSE = "services:\n  w:\n    image: nginx\n"
-
-
-@pytest.fixture(autouse=True)
-def tables(tmp_path: Path) -> Iterator[None]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([Host, *applications.register_models()], [])
-    with store.transaction():
-        yield
-    store.close()
+OWNERS = (hosts, applications)
+pytestmark = pytest.mark.usefixtures("events")
 
 
 def host(name: str) -> Host:

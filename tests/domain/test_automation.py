@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from roci import SYSTEM, Conflict, Event, Forbidden, Invalid, NotFound, Sensitive, current_actor, now, outbox
-from roci_plugins.core.store import Store
+from roci import SYSTEM, Conflict, Event, Forbidden, Invalid, NotFound, Sensitive, current_actor, now
 from roci_plugins.domain import (
     access,
     automation,
     credentials,
-    keyring,
     operations,
     principals,
     registries,
@@ -34,26 +30,13 @@ from roci_plugins.domain.registries import NewCredential
 from roci_plugins.domain.rules import Rule
 
 HOST = "11111111-1111-4111-8111-111111111111"
+OWNERS = (registries, secrets, principals, roles, operations, automation)
+pytestmark = pytest.mark.usefixtures("events")
 
 
 def refuse(emitted: list[Event]) -> None:
     """As the running ROCI does before a commit."""
     automation.before_commit(cast(Any, None), emitted)
-
-
-@pytest.fixture(autouse=True)
-def events(tmp_path: Path) -> Iterator[list[Event]]:
-    models = [AutomationKey, *registries.register_models(), *secrets.register_models(), *principals.register_models()]
-    store = Store(tmp_path / "roci.db", lambda emitted: None)
-    store.prepare([*models, *roles.register_models(), *operations.register_models()], [])
-    with store.transaction():
-        yield outbox.get()
-    store.close()
-
-
-@pytest.fixture
-def ring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / keyring.FILE, tmp_path / "roci.db")
 
 
 def person(name: str, *rules: Rule) -> Principal:

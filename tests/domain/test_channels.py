@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from roci import Conflict, Event, Invalid, NotFound, Unavailable, outbox
-from roci_plugins.core.store import Store
-from roci_plugins.domain import channels, hosts, keyring, notices, quiet, secrets
+from roci import Conflict, Event, Invalid, NotFound, Unavailable
+from roci_plugins.domain import channels, hosts, notices, quiet, secrets
 from roci_plugins.domain.channels import ChannelAdded, ChannelChanged, ChannelRemoved, NewChannel
 from roci_plugins.domain.hosts import Introduction
 from roci_plugins.domain.keyring import Keyring
 
 OWNERS = (hosts, secrets, channels, quiet, notices)
+pytestmark = pytest.mark.usefixtures("events")
 SETUP = {"url": "https://ntfy.example.org/s3cr3t-topic"}
-
-
-@pytest.fixture(autouse=True)
-def events(tmp_path: Path) -> Iterator[list[Event]]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([model for module in OWNERS for model in module.register_models()], [])
-    with store.transaction():
-        yield outbox.get()
-    store.close()
-
-
-@pytest.fixture
-def ring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / keyring.FILE, tmp_path / "roci.db")
 
 
 def test_settings_are_sealed_and_in_no_event(ring: Keyring, events: list[Event]) -> None:

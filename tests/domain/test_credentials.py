@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,8 @@ from roci_plugins.domain.credentials import Login, LoginRevoked, SetupLink, Toke
 from roci_plugins.domain.principals import NewPrincipal, Principal
 
 HASH = Sensitive("a hash")
-
-
-@pytest.fixture(autouse=True)
-def transaction(tmp_path: Path) -> Iterator[None]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([*roles.register_models(), *principals.register_models(), *credentials.register_models()], [])
-    with store.transaction():
-        yield
-    store.close()
+OWNERS = (roles, principals, credentials)
+pytestmark = pytest.mark.usefixtures("events")
 
 
 @pytest.fixture

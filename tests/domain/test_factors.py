@@ -5,15 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pyotp
 import pytest
 
 from roci import Actor, Conflict, Event, Forbidden, Invalid, NotFound, Sensitive, current_actor, now, outbox
-from roci_plugins.core.store import Store
-from roci_plugins.domain import access, applications, credentials, factors, keyring, principals, roles, secrets
+from roci_plugins.domain import access, applications, credentials, factors, principals, roles, secrets
 from roci_plugins.domain.factors import NewPasskey, RecoveryCode, Totp
 from roci_plugins.domain.keyring import Keyring
 from roci_plugins.domain.principals import NewPrincipal, Principal
@@ -22,30 +19,8 @@ from roci_plugins.domain.secrets import Secret
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 MOMENT = datetime.datetime(2026, 3, 1, 12, 0, 10, tzinfo=datetime.UTC)
 KEY = NewPasskey("laptop", "roci.lan", b"id of the key", b"public key", 0)
-
-
-@pytest.fixture(autouse=True)
-def transaction(tmp_path: Path) -> Iterator[None]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare(
-        [
-            *roles.register_models(),
-            *principals.register_models(),
-            *credentials.register_models(),
-            *applications.register_models(),
-            *secrets.register_models(),
-            *factors.register_models(),
-        ],
-        [],
-    )
-    with store.transaction():
-        yield
-    store.close()
-
-
-@pytest.fixture
-def ring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / keyring.FILE, tmp_path / "roci.db")
+OWNERS = (roles, principals, credentials, applications, secrets, factors)
+pytestmark = pytest.mark.usefixtures("events")
 
 
 @pytest.fixture

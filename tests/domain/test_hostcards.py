@@ -1,24 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from roci import Event, Invalid, NotFound, outbox
-from roci_plugins.core.store import Store
+from roci import Event, Invalid, NotFound
 from roci_plugins.domain import hostcards, hosts
 from roci_plugins.domain.hostcards import HostCard, HostCardSet
 from roci_plugins.domain.hosts import Host, HostAdded, Introduction
 
-
-@pytest.fixture(autouse=True)
-def events(tmp_path: Path) -> Iterator[list[Event]]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([*hosts.register_models(), *hostcards.register_models()], [])
-    with store.transaction():
-        yield outbox.get()
-    store.close()
+OWNERS = (hosts, hostcards)
+pytestmark = pytest.mark.usefixtures("events")
 
 
 @pytest.fixture

@@ -1,25 +1,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from roci import Event, Invalid, NotFound, now, outbox
-from roci_plugins.core.store import Store
+from roci import Event, Invalid, NotFound, now
 from roci_plugins.domain import hostkeys, hosts
 from roci_plugins.domain.hostkeys import HostKey, HostKeyIssued, HostKeyRemoved, HostKeyRevoked
 from roci_plugins.domain.hosts import Host, Introduction
 
-
-@pytest.fixture(autouse=True)
-def events(tmp_path: Path) -> Iterator[list[Event]]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([*hosts.register_models(), *hostkeys.register_models()], [])
-    with store.transaction():
-        yield outbox.get()
-    store.close()
+OWNERS = (hosts, hostkeys)
+pytestmark = pytest.mark.usefixtures("events")
 
 
 @pytest.fixture

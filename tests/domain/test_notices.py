@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from roci import Event, NotFound, now, outbox
-from roci_plugins.core.store import Store
-from roci_plugins.domain import channels, hosts, keyring, notices, quiet, secrets
+from roci import Event, NotFound, now
+from roci_plugins.domain import channels, hosts, notices, quiet, secrets
 from roci_plugins.domain.channels import Channel, NewChannel
 from roci_plugins.domain.keyring import Keyring
 from roci_plugins.domain.notices import FIRED, RESOLVED, Delivery, DeliveryGivenUp, Notice
 from roci_plugins.domain.quiet import NewQuietHours
 
 OWNERS = (hosts, secrets, channels, quiet, notices)
+pytestmark = pytest.mark.usefixtures("events")
 NOW = now() + datetime.timedelta(hours=1)  # after whatever the rows were made at
 DAY = 86_400.0
-
-
-@pytest.fixture(autouse=True)
-def events(tmp_path: Path) -> Iterator[list[Event]]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([model for module in OWNERS for model in module.register_models()], [])
-    with store.transaction():
-        yield outbox.get()
-    store.close()
-
-
-@pytest.fixture
-def ring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / keyring.FILE, tmp_path / "roci.db")
 
 
 @pytest.fixture

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from roci import Conflict, Invalid, NotFound, Sensitive, outbox
-from roci_plugins.core.store import Store
 from roci_plugins.domain import access, credentials, principals, roles
 from roci_plugins.domain.principals import NewPrincipal, Principal
 
-
-@pytest.fixture(autouse=True)
-def transaction(tmp_path: Path) -> Iterator[None]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([*roles.register_models(), *principals.register_models(), *credentials.register_models()], [])
-    with store.transaction():
-        yield
-    store.close()
+OWNERS = (roles, principals, credentials)
+pytestmark = pytest.mark.usefixtures("events")
 
 
 def person(name: str, administrator: bool = False) -> Principal:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from roci import Actor, Conflict, Forbidden, Invalid, NotFound, Sensitive, current_actor, outbox
-from roci_plugins.core.store import Store
+from roci import Actor, Conflict, Event, Forbidden, Invalid, NotFound, Sensitive, current_actor, outbox
 from roci_plugins.domain import access, applications, credentials, principals, providers, registration, roles, secrets
 from roci_plugins.domain.keyring import Keyring
 from roci_plugins.domain.principals import NewPrincipal, Principal, PrincipalChanged
@@ -20,22 +17,12 @@ from roci_plugins.domain.rules import Rule
 HASH = Sensitive("a hash")
 HOME = NewProvider("home", "Home", "https://id.example.org", "roci")
 ANN = Account("sub-ann", "Ann@Example.org", True, "Ann")
+OWNERS = (roles, principals, credentials, applications, secrets, providers)
 
 
 @pytest.fixture(autouse=True)
-def transaction(tmp_path: Path) -> Iterator[None]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    modules: list[Any] = [roles, principals, credentials, applications, secrets, providers]
-    store.prepare([model for module in modules for model in module.register_models()], [])
-    with store.transaction():
-        access.add_administrator(NewPrincipal("admin", password_hash=HASH))
-        yield
-    store.close()
-
-
-@pytest.fixture
-def ring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / "secret.key", tmp_path / "none.db")
+def administered(events: list[Event]) -> None:
+    access.add_administrator(NewPrincipal("admin", password_hash=HASH))
 
 
 @pytest.fixture

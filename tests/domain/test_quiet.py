@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from roci import Event, Invalid, NotFound, now, outbox
-from roci_plugins.core.store import Store
+from roci import Event, Invalid, NotFound, now
 from roci_plugins.domain import hosts, quiet
 from roci_plugins.domain.quiet import NewQuietHours, QuietHours, QuietHoursAdded, QuietHoursChanged, QuietHoursRemoved
 
 NIGHT = NewQuietHours("night", starts="22:00", ends="07:00", zone="Europe/Berlin")
-
-
-@pytest.fixture(autouse=True)
-def events(tmp_path: Path) -> Iterator[list[Event]]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([model for module in (hosts, quiet) for model in module.register_models()], [])
-    with store.transaction():
-        yield outbox.get()
-    store.close()
+OWNERS = (hosts, quiet)
+pytestmark = pytest.mark.usefixtures("events")
 
 
 def utc(text: str) -> datetime.datetime:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from roci import Conflict, Invalid, Sensitive
-from roci_plugins.core.store import Store
+from roci import Conflict, Event, Invalid, Sensitive
 from roci_plugins.domain import access, principals, registration, roles
 from roci_plugins.domain.principals import NewPrincipal, Principal
 
+OWNERS = (roles, principals)
+
 
 @pytest.fixture(autouse=True)
-def transaction(tmp_path: Path) -> Iterator[None]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([*roles.register_models(), *principals.register_models()], [])
-    with store.transaction():
-        access.seed()
-        yield
-    store.close()
+def seeded(events: list[Event]) -> None:
+    access.seed()
 
 
 def register(email: str) -> Principal:

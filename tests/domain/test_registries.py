@@ -1,32 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from roci import Conflict, Event, Invalid, NotFound, Sensitive, Unavailable, outbox
-from roci_plugins.core.store import Store
-from roci_plugins.domain import keyring, registries, secrets
+from roci import Conflict, Event, Invalid, NotFound, Sensitive, Unavailable
+from roci_plugins.domain import registries, secrets
 from roci_plugins.domain.keyring import Keyring
 from roci_plugins.domain.registries import NewCredential, RegistryCredential, RegistryCredentialChanged
 
 Add = Callable[..., RegistryCredential]
-
-
-@pytest.fixture(autouse=True)
-def events(tmp_path: Path) -> Iterator[list[Event]]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([RegistryCredential, *secrets.register_models()], [])
-    with store.transaction():
-        yield outbox.get()
-    store.close()
-
-
-@pytest.fixture
-def ring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / keyring.FILE, tmp_path / "roci.db")
+OWNERS = (registries, secrets)
+pytestmark = pytest.mark.usefixtures("events")
 
 
 @pytest.fixture

@@ -30,11 +30,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def ring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / keyring.FILE, tmp_path / "roci.db")
-
-
-@pytest.fixture
 def within(store: Store) -> Iterator[None]:
     with store.transaction():
         yield

@@ -1,33 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from roci import Conflict, Event, Invalid, NotFound, outbox
-from roci_plugins.core.store import Store
-from roci_plugins.domain import access, applications, hosts, keyring, principals, roles, secrets, spaces
+from roci import Conflict, Event, Invalid, NotFound
+from roci_plugins.domain import access, applications, hosts, principals, roles, secrets, spaces
 from roci_plugins.domain.keyring import Keyring
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
 from roci_plugins.domain.spaces import SpaceAdded, SpaceChanged, SpaceRemoved
 
 OWNERS = (hosts, applications, principals, roles, secrets, spaces)
-
-
-@pytest.fixture(autouse=True)
-def events(tmp_path: Path) -> Iterator[list[Event]]:
-    store = Store(tmp_path / "roci.db", lambda events: None)
-    store.prepare([model for module in OWNERS for model in module.register_models()], [])
-    with store.transaction():
-        yield outbox.get()
-    store.close()
-
-
-@pytest.fixture
-def ring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / keyring.FILE, tmp_path / "roci.db")
+pytestmark = pytest.mark.usefixtures("events")
 
 
 def test_the_default_space_is_made_once() -> None:
