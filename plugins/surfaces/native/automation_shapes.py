@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict
 
 from ...domain import automation, registries
@@ -37,7 +37,13 @@ Described = Annotated[str, Field(max_length=10_000, json_schema_extra=PRINTABLE)
 Secret = Annotated[SecretStr, Field(strict=False, json_schema_extra={"minLength": 1})]
 
 
-class NewKey(Body):
+class _Key(Body):
+    """No other fields: one whose name is mistyped would limit nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewKey(_Key):
     """An empty list limits nothing."""
 
     name: Name
@@ -49,7 +55,7 @@ class NewKey(Body):
     expires_at: When | None = None
 
 
-class KeyChanges(Body):
+class KeyChanges(_Key):
     """What is not given stays as it is; `expires_at` null: for ever."""
 
     name: Name | None = None

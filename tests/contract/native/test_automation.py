@@ -68,7 +68,7 @@ async def test_a_key_is_limited_as_it_is_asked(api: Api) -> None:
     made = await make(api, KEYS, {"name": "ci", **limits})
     assert limits.items() <= made.items()
     status, changed = await api(
-        "PATCH", f"{KEYS}/{made['id']}", {"expires_at": None, "allowed_operations": [], "name": "cd", "key": "rca_x"}
+        "PATCH", f"{KEYS}/{made['id']}", {"expires_at": None, "allowed_operations": [], "name": "cd"}
     )
     assert status == 200
     assert (changed["expires_at"], changed["allowed_operations"], changed["name"]) == (None, [], "cd")
@@ -98,6 +98,14 @@ async def test_limits_that_make_no_sense_are_refused(api: Api) -> None:
         assert code(await api("POST", KEYS, {"name": "ci", **wrong})) == (400, "validation_error"), wrong
         assert code(await api("PATCH", f"{KEYS}/{made['id']}", wrong)) == (400, "validation_error"), wrong
     assert code(await api("POST", KEYS, {})) == (400, "validation_error")
+
+
+async def test_a_limit_that_is_mistyped_makes_no_key_without_it(api: Api) -> None:
+    mistyped = {"allowed_operation": ["exec"]}
+    assert code(await api("POST", KEYS, {"name": "ci", **mistyped})) == (400, "validation_error")
+    assert (await api("GET", KEYS))[1]["total"] == 0
+    made = await make(api, KEYS, {"name": "ci"})
+    assert code(await api("PATCH", f"{KEYS}/{made['id']}", mistyped)) == (400, "validation_error")
 
 
 async def test_a_revoked_key_is_still_listed(api: Api) -> None:
