@@ -88,7 +88,8 @@ class Refusals:
             key = (address, "", "")
             if key not in self._kept and len(self._kept) >= 2 * MOST:
                 attempt, key = _of_many(attempt, ""), ("", "", "")
-        self._kept.setdefault(key, _Kept(attempt, at)).count += attempt.event.count
+        due = at + APART if attempt.event.status == 429 else at  # more will follow: one row tells of them all
+        self._kept.setdefault(key, _Kept(attempt, due)).count += attempt.event.count
 
     def take(self, at: float, everything: bool = False) -> list[Attempt]:
         """What is due to be written, counted. Of a kind that was written lately, only once its time has come."""
