@@ -338,7 +338,7 @@ def _resolve(alert: Alert | None, value: float | None = None) -> None:
         alert.last_value = value
     alert.save()
     emit(AlertResolved(*_named(alert)))
-    _tell(alert, notices.RESOLVED, f"It is over: {alert.message}")
+    _tell(alert, notices.RESOLVED, f"It is over. It was: {alert.message}")
 
 
 def _tell(alert: Alert, kind: str, body: str) -> None:

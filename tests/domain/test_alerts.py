@@ -235,3 +235,4 @@ def test_people_are_told_in_the_same_transaction(roci: Roci) -> None:
         ("alert.resolved", "critical", "nas: container stopped web is over"),
     ]
     assert {(each.alert_id, each.host_id, each.subject) for each in told} == {(alert.id, host.id, "web")}
+    assert told[-1].body == "It is over. It was: worse"
