@@ -19,6 +19,7 @@ MOST_CONTAINERS = 2000  # of one host
 LONGEST_OF_STRANGERS = 64 * 1024  # the same, of an agent that is not approved
 
 TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
+LOGOUT_WITHIN = 20  # seconds: clients wait for its end, 25 by default
 
 # why a socket was closed
 MALFORMED, NO_REGISTER, STALE, REJECTED, REPLACED, DELETED = 4000, 4001, 4002, 4003, 4009, 4010
@@ -258,6 +259,10 @@ class RegistryLogin(Hand, tag="registry_login", kw_only=True):
 
 class RegistryLogout(Hand, tag="registry_logout", kw_only=True):
     registry_url: str
+
+    @property
+    def limit(self) -> float | None:
+        return LOGOUT_WITHIN
 
 
 class Reboot(Hand, tag="reboot", kw_only=True):

@@ -12,6 +12,7 @@ import msgspec
 
 from roci import Invalid, NotReady, Outcome, Roci, Sensitive, Task, hookimpl, now
 
+from ..agent import wire
 from ..agent.masking import Masker, without_url_secrets
 from ..domain import automation, keyring, operations, registries
 from ..domain.applications import Application
@@ -22,8 +23,6 @@ from . import execute
 from .deploy import LONGEST_SECRETS, MOST_SECRETS, Terms
 from .run import Run
 from .whole import whole
-
-LOGOUT_WITHIN = 120  # seconds
 
 
 class Automation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -44,7 +43,9 @@ async def deploy(
     """Deploy where the application belongs, with values that are stored nowhere. Raises as `deploy.deploy` does."""
     if application.host_id is None:
         raise Invalid("application_id: this application has no server assigned")
-    note = {"overrides": sorted(overrides), **({"commit_ref": commit_ref} if commit_ref else {})}
+    note: dict[str, Any] = {"overrides": sorted(overrides)}
+    if commit_ref:
+        note["commit_ref"] = without_url_secrets(Masker(overrides.values()).mask(commit_ref))
     terms = Terms(note, MOST_SECRETS + execute.MOST_VARIABLES, LONGEST_SECRETS + execute.LONGEST_ENVIRONMENT)
     secrets = {name: Sensitive(value) for name, value in overrides.items()}
     return await deploying.deploy(roci, application.id, application.host_id, secrets, terms)
@@ -71,7 +72,7 @@ async def log_out(roci: Roci, host_id: str, registry_url: str) -> Run | Operatio
 async def _not_logged_out(roci: Roci, host_id: str, registry_url: str, why: str) -> Operation:
     def record() -> Operation:
         args = {"registry_url": without_url_secrets(registry_url)}
-        operation = operations.begin("registry_logout", execute.host(host_id), LOGOUT_WITHIN, None, args)
+        operation = operations.begin("registry_logout", execute.host(host_id), wire.LOGOUT_WITHIN, None, args)
         result = {"stdout": "", "stderr": why, "duration_ms": 0, "truncated": False}
         return operations.finish(operation.id, Outcome("failed", why, 1, why, result)) or operation
 

@@ -206,7 +206,7 @@ async def log_in(roci: Roci, host_id: str, registry_url: str, username: str, pas
 async def log_out(roci: Roci, host_id: str, registry_url: str) -> Run:
     registries.check_url(registry_url)
     message = wire.RegistryLogout(command_id=new_id(), registry_url=registry_url)
-    return await _do(roci, host_id, message, 120, {"registry_url": registry_url})
+    return await _do(roci, host_id, message, wire.LOGOUT_WITHIN, {"registry_url": registry_url})
 
 
 async def pull(roci: Roci, host_id: str, image: str, seconds: int = 600) -> Run:

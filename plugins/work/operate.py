@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from roci import Conflict, Event, NotFound, NotReady, Outcome, Roci, Unavailable, hookimpl, now
+from roci import Actor, Conflict, Event, NotFound, NotReady, Outcome, Roci, Unavailable, hookimpl, now
 
 from ..agent import wire
 from ..agent.hub import Hub, Live
@@ -44,6 +44,11 @@ def _slack(operation: Operation) -> float:
 
 def _is_known(operation_id: str) -> bool:
     return bool(Operation.select().where(Operation.id == operation_id).exists())
+
+
+def _is_given_up(operation_id: str, host_id: str) -> bool:
+    mine = (Operation.id == operation_id) & (Operation.host_id == host_id)
+    return bool(Operation.select().where(mine, Operation.status == "timed_out").exists())
 
 
 class Operator:
@@ -96,12 +101,13 @@ class Operator:
         """The live side of an operation; None when it has ended."""
         return self._runs.get(operation_id)
 
-    def result(self, operation: Operation) -> Mapping[str, Any] | None:
+    def result(self, operation: Operation, who: Actor) -> Mapping[str, Any] | None:
         """What an ended operation printed: as it was for a quarter of an hour, masked after that. None: unknown.
 
-        For the one who asked for it, whose own values they are; everybody else gets `operation.result`.
+        As it was only with the credential that it was begun with, whose own values they are; else masked.
         """
-        raw = self._raw.get(operation.id) if operation.finished_at else None
+        is_mine = (operation.actor_id, operation.via, operation.credential) == (who.id, who.via, who.credential)
+        raw = self._raw.get(operation.id) if is_mine and operation.finished_at else None
         return raw if raw is not None else operation.result
 
     async def hurry(self) -> None:
@@ -200,6 +206,9 @@ class Operator:
             elif run.link is not live.link and run.operation.kind != REBOOT:
                 reason = "the agent came back without this command: it was restarted, or never received it"
                 await self._settle(run.operation.id, outcome.untold(run, "interrupted", reason))
+        for command_id in still - self._runs.keys():
+            if await self._roci.read(_is_given_up, command_id, live.host.id):
+                self._stop(live.host.id, command_id)  # it was not connected when its time was over
 
     # --- how it ends ---
 
@@ -232,10 +241,14 @@ class Operator:
                 )
                 await asyncio.sleep(RETRY)
         if end.status == "timed_out":
-            with contextlib.suppress(NotReady, Conflict):
-                link = self._hub.require(run.operation.host_id)
-                if "cancel" in link.capabilities:
-                    link.send(wire.Cancel(command_id=run.operation.id))
+            self._stop(run.operation.host_id, run.operation.id)
+
+    def _stop(self, host_id: str, command_id: str) -> None:
+        """Ask for the end of a command that is told to have run out of time, where that can be asked."""
+        with contextlib.suppress(NotReady, Conflict):
+            link = self._hub.require(host_id)
+            if "cancel" in link.capabilities:
+                link.send(wire.Cancel(command_id=command_id))
 
     @whole
     async def _settle(self, operation_id: str, end: Outcome) -> None:

@@ -13,6 +13,7 @@ from .run import Run
 
 STREAMS = 64 * 1024  # bytes of stdout, and of stderr
 WITHHELD = "(output withheld: the server was restarted and could not have hidden the secrets in it)"
+UNFINISHED = 1  # exit code of what did not come to its end, as clients are told
 LONGEST_REASON = 500
 MOST = 2**31
 
@@ -26,10 +27,14 @@ def told(run: Run, result: wire.Result, is_safe: bool) -> Outcome:
     text = run.hide_end(text) or run.so_far if is_safe else WITHHELD
     status = next((word for word in ("timed_out", "cancelled", "interrupted") if result.data.get(word)), "failed")
     status = "succeeded" if result.success else status
-    reason = run.hide(str(result.data.get("reason", ""))[:2000])[:LONGEST_REASON]
+    said = str(result.data.get("reason", ""))
+    reason = run.hide(said[:2000])[:LONGEST_REASON]
+    if status == "interrupted" and not (result.stdout or result.stderr) and result.output in ("", said):
+        return untold(run, status, reason)  # it has forgotten what was printed
     exit_code = result.exit_code if result.exit_code is None or abs(result.exit_code) < MOST else None
     if run.operation.kind in APPLICATION_KINDS:
         return Outcome(status, text, exit_code, reason)
+    exit_code = UNFINISHED if exit_code is None and status in ("cancelled", "interrupted") else exit_code
     return Outcome(status, text, exit_code, reason, _streams(run, result, text))
 
 
@@ -55,4 +60,4 @@ def untold(run: Run, status: str, reason: str) -> Outcome:
         return Outcome(status, text, reason=reason)
     took = int((now() - (operation.started_at or operation.created_at)).total_seconds() * 1000)
     result = {"stdout": text, "stderr": reason, "duration_ms": min(max(took, 0), MOST), "truncated": len(text) >= KEPT}
-    return Outcome(status, text, wire.TIMED_OUT if status == "timed_out" else None, reason, result)
+    return Outcome(status, text, wire.TIMED_OUT if status == "timed_out" else UNFINISHED, reason, result)

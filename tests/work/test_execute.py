@@ -67,7 +67,7 @@ async def test_a_command_is_recorded_sent_and_its_streams_come_back_apart(roci: 
     assert (row.kind, row.status, row.exit_code, row.output) == ("exec", "succeeded", 0, "***\ncareful\n")
     assert row.args == {"command": "echo $FOO", "working_directory": "/srv", "secrets": ["FOO"]}
     assert row.result == {"stdout": "***\n", "stderr": "careful\n", "duration_ms": 12, "truncated": False}
-    raw = roci.part(Operator).result(row)
+    raw = roci.part(Operator).result(row, current_actor.get())
     assert raw and raw["stdout"] == f"{SECRET}\n"
     assert b"careful" in stored(roci) and SECRET.encode() not in stored(roci)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from roci import Roci, Sensitive, Settings
+from roci import Roci, Sensitive, Settings, current_actor
 from roci_plugins.agent import wire
 from roci_plugins.agent.hub import Hub
-from roci_plugins.agent.scripted import ScriptedAgent, until
+from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
 from roci_plugins.domain import applications, hosts, operations
 from roci_plugins.domain.operations import Operation
 from roci_plugins.work import deploy, execute, operate, raw
@@ -21,7 +22,7 @@ from roci_plugins.work.operate import Operator
 from roci_plugins.work.outcome import WITHHELD
 from roci_plugins.work.run import Run
 
-from .able import able_agent, ended, heard, stored
+from .able import CAPABILITIES, able_agent, ended, heard, stored
 
 SECRET = "verysecret1"
 KIB = 1024
@@ -77,7 +78,7 @@ async def test_a_secret_that_the_cut_went_through_is_hidden_too(roci: Roci, agen
     row = await ended(roci, run)
     assert row.result and row.result["stdout"].startswith("***xxx") and row.result["stderr"].startswith("***@git.lan")
     assert row.result["truncated"] is True
-    shown = roci.part(Operator).result(row)
+    shown = roci.part(Operator).result(row, current_actor.get())
     assert shown and shown["stdout"] == out, "who gave the value may see what there is of it"
 
 
@@ -120,7 +121,7 @@ async def test_the_unmasked_result_is_gone_after_its_time(
     run = await begun(roci, agent, env={"T": SECRET})
     await tell(agent, run, stdout=SECRET)
     row = await ended(roci, run)
-    assert roci.part(Operator).result(row) == row.result
+    assert roci.part(Operator).result(row, current_actor.get()) == row.result
     assert row.result and row.result["stdout"] == "***"
 
 
@@ -142,7 +143,7 @@ async def test_after_a_restart_nobody_knows_the_values_any_more(tmp_path: Path, 
             row = await ended(second, again)
         assert (row.status, row.output) == ("succeeded", shown)
         assert row.result and (row.result["stdout"], row.result["stderr"]) == (shown, "")
-        assert second.part(Operator).result(row) == row.result
+        assert second.part(Operator).result(row, current_actor.get()) == row.result
         assert SECRET.encode() not in stored(second)
 
 
@@ -171,8 +172,8 @@ async def test_a_password_is_not_shown_after_a_restart_either(tmp_path: Path) ->
         ({"success": False, "exit_code": 3}, "failed", 3),
         ({"success": False, "exit_code": 124}, "failed", 124),
         ({"success": False, "exit_code": 124, "data": {"timed_out": True}}, "timed_out", 124),
-        ({"success": False, "data": {"cancelled": True}}, "cancelled", None),
-        ({"success": False, "data": {"interrupted": True}}, "interrupted", None),
+        ({"success": False, "data": {"cancelled": True}}, "cancelled", 1),
+        ({"success": False, "data": {"interrupted": True}}, "interrupted", 1),
         ({"success": True, "exit_code": 2**40, "duration_ms": -5}, "succeeded", None),
     ],
     ids=str,
@@ -206,14 +207,43 @@ async def test_a_host_that_says_nothing_has_its_time_and_fifteen_seconds(
     assert frame["command_id"] == late.operation.id
 
 
+async def test_what_a_host_still_runs_after_its_time_is_cancelled_when_it_is_back(
+    roci: Roci, agent: ScriptedAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operate, "HAND_SLACK", -1.0)
+    run = await begun(roci, agent, seconds=1)
+    await agent.hang_up()
+    assert (await ended(roci, run)).status == "timed_out"
+    async with scripted_agent(roci) as back:
+        await back.register(
+            protocol=2, capabilities=CAPABILITIES, agent_id=agent.agent_id, agent_token=agent.agent_token
+        )
+        await back.say("heartbeat", containers=[], running_commands=[run.operation.id, "another"])
+        assert await back.hear() == {"type": "cancel", "command_id": run.operation.id}
+        await heard(roci, back)
+
+
 async def test_a_lost_host_leaves_what_it_had_said(roci: Roci, agent: ScriptedAgent) -> None:
     roci.part(Hub).times.grace = 0.05
     run = await begun(roci, agent)
     await agent.say("output", command_id=run.operation.id, data="half\n")
     await agent.hang_up()
     row = await ended(roci, run)
-    assert (row.status, row.reason, row.exit_code) == ("interrupted", "agent lost", None)
+    assert (row.status, row.reason, row.exit_code) == ("interrupted", "agent lost", 1)
     assert row.result and (row.result["stdout"], row.result["stderr"]) == ("half\n", "agent lost")
+
+
+async def test_an_agent_that_was_restarted_has_forgotten_what_the_server_knows(
+    roci: Roci, agent: ScriptedAgent
+) -> None:
+    run, why = await begun(roci, agent), "the agent was restarted"
+    run.operation.started_at -= datetime.timedelta(seconds=7)
+    await agent.say("output", command_id=run.operation.id, data="half\n")
+    await tell(agent, run, success=False, output=why, data={"interrupted": True, "reason": why})
+    row = await ended(roci, run)
+    assert (row.status, row.reason, row.exit_code, row.output) == ("interrupted", why, 1, "half\n")
+    assert row.result and (row.result["stdout"], row.result["stderr"]) == ("half\n", why)
+    assert 7000 <= row.result["duration_ms"] < 60_000
 
 
 async def test_a_removed_host_ends_what_is_under_way(roci: Roci, agent: ScriptedAgent) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from quart import Blueprint
 
-from roci import NotFound
+from roci import NotFound, current_actor
 
 from ...domain import automation as domain
 from ...domain.applications import Application
@@ -24,12 +24,12 @@ routes = Blueprint("commands", __name__)
 
 async def waited(run: Run, seconds: float) -> Operation | None:
     """How a run ended, if it did before the client would give up waiting. What ran out of time takes a while to end."""
-    return await run.finished(min(seconds + HAND_SLACK, roci.section(Automation).wait))
+    return await run.finished(min(seconds + HAND_SLACK + 1, roci.section(Automation).wait))
 
 
 def printed(operation: Operation) -> Any:
-    """What it printed, with nothing hidden for a while: the caller gave the values."""
-    return roci.part(Operator).result(operation)
+    """What it printed, with nothing hidden for a while where the caller gave the values."""
+    return roci.part(Operator).result(operation, current_actor.get())
 
 
 async def _enveloped(run: Run, seconds: float) -> Any:

@@ -12,6 +12,7 @@ from roci import Actor, NotFound, current_actor
 from ...domain import automation
 from ...domain.automation import KeyActor
 from ...domain.operations import Operation
+from ...domain.rules import covers
 from ..http import returns, roci
 from . import shapes
 from .commands import printed
@@ -24,7 +25,10 @@ routes = Blueprint("operations", __name__, url_prefix="/operations")
 @polls
 @returns(shapes.OperationOut)
 async def show(operation_id: str) -> Any:
-    """Get an operation. A key is told of what was begun with it, a token of all that its owner began."""
+    """Get an operation. A key is told of what was begun with it, a token of what its owner began and it is for.
+
+    With another credential than it was begun with, the values that went along are hidden in what it printed.
+    """
     row, deployment_id = await roci.read(_find, operation_id, current_actor.get())
     return shapes.operation(row, printed(row), deployment_id)
 
@@ -46,4 +50,5 @@ def _id(text: str) -> str:
 def _is_of(row: Operation, who: Actor) -> bool:
     if isinstance(who, KeyActor):
         return (row.via, row.credential) == (who.via, who.credential)
-    return row.actor_id == who.id
+    rights = {"operations.read", automation.RIGHTS[shapes.TYPES[row.kind]]}
+    return row.actor_id == who.id and (who.scopes is None or any(covers(who.scopes, right) for right in rights))

@@ -61,7 +61,7 @@ async def log_out(body: shapes.Logout) -> Any:
     """Log a server out. What goes wrong with it is told by the exit code."""
     await permit("registry_logout", body.server_id)
     found = await automation.log_out(roci, body.server_id, body.registry_url)
-    ended = found if isinstance(found, Operation) else await waited(found, automation.LOGOUT_WITHIN)
+    ended = found if isinstance(found, Operation) else await waited(found, found.operation.timeout)
     if ended is None:
         return shapes.started(found.operation)  # type: ignore[union-attr]  # a run that has not ended
     return shapes.logged_out(ended, printed(ended))

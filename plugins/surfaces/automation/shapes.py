@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from typing_extensions import TypedDict
 
 from ...agent.wire import TIMED_OUT
@@ -54,6 +54,11 @@ class Body(BaseModel):
     run_id: str | None = Field(None, max_length=255)
     run_context: Annotated[dict[str, Any], AfterValidator(_small)] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in data.items() if value is not None}
+
     def check(self) -> None:
         """Raise Invalid for what the fields' types cannot say."""
 
@@ -65,7 +70,9 @@ class Body(BaseModel):
 class Exec(Body):
     server_id: Id
     command: str = Field(json_schema_extra={"minLength": 1, "maxLength": execute.LONGEST_COMMAND})
-    working_directory: str | None = Field(None, json_schema_extra={"maxLength": execute.LONGEST_FOLDER})
+    working_directory: Annotated[str | None, AfterValidator(lambda text: text or None)] = Field(
+        None, json_schema_extra={"maxLength": execute.LONGEST_FOLDER}
+    )
     env: Environment | None = None
     timeout_seconds: Seconds | None = None
 
@@ -213,8 +220,8 @@ def result(row: Operation, printed: Mapping[str, Any] | None) -> Result:
     is_well = row.status == "succeeded"
     if printed is None:
         took = (row.finished_at - row.started_at).total_seconds() if row.finished_at and row.started_at else 0
-        said = row.reason or ("" if is_well else row.output)
-        printed = {"stdout": row.output, "stderr": said, "duration_ms": max(int(took * 1000), 0)}
+        stdout, stderr = (row.output, row.reason) if is_well or row.reason else ("", row.output)
+        printed = {"stdout": stdout, "stderr": stderr, "duration_ms": max(int(took * 1000), 0)}
     found: Result = {
         "exit_code": _exit_code(row),
         "stdout": printed["stdout"],

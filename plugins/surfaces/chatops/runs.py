@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from roci import NotReady, RociError, TimedOut, Unavailable
+from roci import NotReady, RociError, TimedOut, Unavailable, current_actor
 
 from ...agent.hub import Hub
 from ...domain import hostcards
@@ -46,7 +46,7 @@ async def ended(run: Run, seconds: float) -> Operation:
 
 
 def printed(operation: Operation) -> Printed:
-    said = roci.part(Operator).result(operation) or {}
+    said = roci.part(Operator).result(operation, current_actor.get()) or {}
     stdout, stderr = said.get("stdout") or "", said.get("stderr") or ""
     if not stdout and not stderr:
         stdout = operation.output

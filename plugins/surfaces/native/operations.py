@@ -36,7 +36,7 @@ async def index() -> Any:
 @needs("operations.read")
 @returns(operation_shapes.OperationOut)
 async def show(id: str) -> Any:
-    """Get an operation, with its output so far. Who asked for it sees their own values for a quarter of an hour."""
+    """Get an operation, with its output so far. Its own credential sees its values for a quarter of an hour."""
     run = roci.part(Operator).run(id)  # before the row is read: it may end in between
     operation = await roci.read(operations.get, id)
     is_running = operation.status == "running"  # its row tells first
@@ -44,12 +44,11 @@ async def show(id: str) -> Any:
 
 
 async def reader() -> Reader:
-    """How whoever asks now may see operations, now or later: secrets are shown only to the one who gave them."""
+    """How whoever asks now may see operations, now or later: secrets only with the credential they came with."""
     operator, who = roci.part(Operator), await actor()
 
     def read(operation: Operation, so_far: str | None = None) -> operation_shapes.OperationOut:
-        result = operator.result(operation) if operation.actor_id == who.id else operation.result
-        return operation_shapes.operation(operation, so_far, result)
+        return operation_shapes.operation(operation, so_far, operator.result(operation, who))
 
     return read
 

@@ -7,6 +7,7 @@ from typing import Any
 from quart import Quart
 
 from roci import Roci
+from roci_plugins.agent import process, wire
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import scripted_agent
 from roci_plugins.domain import applications, deployments, policies
@@ -55,7 +56,16 @@ async def test_a_deploy_that_ends_badly_has_failed(api: Api, host: ShellAgent, a
     begun = await api.ok("/deploy", {"application_id": application})
     ended = await api.ended(begun["operation_id"])
     assert (ended["status"], ended["result"]["exit_code"]) == ("failed", 1)
-    assert "docker says no" in ended["result"]["stderr"]
+    assert (ended["result"]["stdout"], ended["result"]["stderr"]) == ("", "docker says no"), "once"
+
+
+async def test_a_reference_is_kept_without_secrets(
+    api: Api, host: ShellAgent, application: str, native: Native
+) -> None:
+    body = {"application_id": application, "env_overrides": {"T": "verysecret1"}, "run_id": "r1"}
+    await api.ok("/deploy", {**body, "commit_ref": "https://me:hunter2@git.lan/x#verysecret1"})
+    (row,) = await native.audit(run_id="r1")
+    assert row["args"]["commit_ref"] == "https://me:***@git.lan/x#***"
 
 
 async def test_one_deploy_at_a_time(roci: Roci, api: Api, host: ShellAgent) -> None:
@@ -258,6 +268,11 @@ async def test_a_logout_is_answered_when_it_is_done(api: Api, host: ShellAgent) 
     status, answered = await api("POST", "/registry-auth/logout", body)
     assert status == 200 and (answered["status"], answered["exit_code"]) == ("completed", 0)
     assert host.sent("registry_logout")[0]["registry_url"] == "ghcr.io"
+
+
+def test_a_logout_ends_while_its_client_waits() -> None:
+    hand = wire.RegistryLogout(command_id="1", registry_url="ghcr.io")
+    assert hand.limit and hand.limit + process.GRACE <= Automation().wait
 
 
 async def test_a_logout_that_fails_is_completed_all_the_same(api: Api, host: ShellAgent) -> None:

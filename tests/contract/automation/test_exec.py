@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from roci import Roci
-from roci_plugins.agent.scripted import until
+from roci_plugins.agent.scripted import scripted_agent, until
+from roci_plugins.surfaces.automation import commands
+from roci_plugins.work import operate
 from roci_plugins.work.automation import Automation
 from roci_plugins.work.refusals import flush
 
-from .conftest import NOBODY, Api, Native, ShellAgent, detail
+from .conftest import CAPABILITIES, NOBODY, Api, Native, ShellAgent, detail
 
 
 async def test_a_command_is_answered_with_all_it_printed(api: Api, host: ShellAgent) -> None:
@@ -131,6 +133,7 @@ RIGHT: list[dict[str, Any]] = [
     {"env": {f"K{n}": "" for n in range(200)}},
     {"env": {"K": "x" * 65_535}},
     {"working_directory": "/tmp", "something": "else"},
+    {"working_directory": ""},
     {"run_id": "x" * 255, "run_context": {"deep": [{"er": None}]}},
 ]
 
@@ -140,6 +143,22 @@ async def test_what_breaks_a_limit_is_refused_and_runs_nowhere(api: Api, host: S
         answer = await api("POST", "/exec", {"server_id": host.id, "command": "true", **wrong})
         assert detail(answer) == 422, str(wrong)[:100]
     assert host.sent("exec") == [] and await native.audit() == []
+
+
+async def test_null_is_as_if_it_were_not_there(api: Api, host: ShellAgent) -> None:
+    for body in ({"server_id": host.id, "command": None}, {"server_id": host.id}):
+        assert await api("POST", "/exec", body) == (422, {"detail": "command: is required"})
+
+
+async def test_the_servers_own_deadline_is_waited_for(
+    roci: Roci, api: Api, host: ShellAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (operate, commands):
+        monkeypatch.setattr(module, "HAND_SLACK", -0.95)
+    async with scripted_agent(roci) as silent:
+        await silent.register("slow", capabilities=CAPABILITIES, protocol=2)
+        answered = await api.ok("/exec", {"server_id": silent.agent_id, "command": "true", "timeout_seconds": 1})
+    assert (answered["status"], answered["exit_code"]) == ("timeout", 124)
 
 
 async def test_what_is_within_the_limits_runs(api: Api, host: ShellAgent) -> None:

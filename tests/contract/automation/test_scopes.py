@@ -283,3 +283,20 @@ async def test_an_api_token_is_a_key_without_limits_of_its_own(roci: Roci, app: 
     assert detail(await narrow("POST", "/exec", "{")) == 403
     alice = Api(app, await token_of(roci, "alice", None, Rule("*")))
     assert detail(await alice("GET", f"/operations/{done['operation_id']}")) == 404
+
+
+async def test_a_token_for_other_things_is_not_told_of_what_another_has_run(
+    roci: Roci, app: Quart, host: ShellAgent
+) -> None:
+    api = Api(app, await token_of(roci, "bob", None, Rule("*")))
+    body = {**run(host), "command": "echo $S", "env": {"S": "verysecret1"}}
+    path = f"/operations/{(await api.ok('/exec', body))['operation_id']}"
+
+    async def printed(scopes: list[str] | None) -> str | int:
+        other = Api(app, await token_of(roci, "bob", scopes))
+        status, found = await other("GET", path)
+        return str(found["result"]["stdout"]) if status == 200 else status
+
+    assert [await printed(scopes) for scopes in (["metrics.read"], ["containers.control"], [])] == [404] * 3
+    assert [await printed(scopes) for scopes in (["hosts.exec"], ["operations.*"], None)] == ["***\n"] * 3
+    assert (await api("GET", path))[1]["result"]["stdout"] == "verysecret1\n", "the token that gave the value"

@@ -75,7 +75,7 @@ async def test_whoever_waits_gets_the_end_at_once(api: Api, agent: ScriptedAgent
     assert (body["operation"]["stdout"], body["operation"]["stderr"]) == ("out", "err")
 
 
-async def test_only_the_one_who_gave_a_secret_sees_it_again(
+async def test_only_the_credential_that_gave_a_secret_sees_it_again(
     api: Api, people: People, roci: Roci, agent: ScriptedAgent, host: str
 ) -> None:
     ann = await people("ann", Rule("hosts.exec"), Rule("operations.read"))
@@ -84,8 +84,9 @@ async def test_only_the_one_who_gave_a_secret_sees_it_again(
     status, body = await asking
     assert status == 200 and body["operation"]["stdout"] == SECRET
     path = f"/operations/{body['operation_id']}"
+    assert (await ann("GET", path))[1]["stdout"] == SECRET
     other_token = await people("ann")
-    assert (await other_token("GET", path))[1]["stdout"] == SECRET
+    assert (await other_token("GET", path))[1]["stdout"] == "***"
     assert (await api("GET", path))[1]["stdout"] == "***", "not even the administrator"
     stream = await api.client.get(f"/api/v1{path}/output")
     assert SECRET not in (text := await stream.get_data(as_text=True)) and '"stdout":"***"' in text
