@@ -105,10 +105,10 @@ class Metrics:
         return self._take(host_id, samples.checked(sample))
 
     def _take(self, host_id: str, sample: Sample) -> Sample:
-        before = self._held.get(host_id)
-        at = _moment(sample.timestamp)
-        if before and at <= before.at < at + HONEST * 1000:
-            at = before.at + 1  # two of one moment are two
+        before, here = self._held.get(host_id), now()
+        at = _moment(sample.timestamp, here)
+        if before and at <= before.at < at + HONEST * 1000:  # its clock was put back, or two are of one moment
+            at = max(_milliseconds(here), before.at + 1)
         sample = _stamped(sample, at)
         processes = msgspec.json.encode(sample.processes) if sample.processes else before.processes if before else b"[]"
         light = msgspec.structs.replace(sample, processes=[])
@@ -258,15 +258,14 @@ def _stamped(sample: Sample, at: int) -> Sample:
     return msgspec.structs.replace(sample, timestamp=_text(at))
 
 
-def _moment(said: str) -> int:
-    """When a sample was taken: as the host says, unless its clock is wrong."""
-    here = now()
+def _moment(said: str, here: datetime.datetime) -> int:
+    """When a sample was taken: as the host says, unless its clock is wrong. Never later than here."""
     try:
         moment = datetime.datetime.fromisoformat(said)
     except ValueError:
         return _milliseconds(here)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-    return _milliseconds(moment if abs((moment - here).total_seconds()) <= HONEST else here)
+    return _milliseconds(moment if 0 <= (here - moment).total_seconds() <= HONEST else here)
 
 
 def _span(

@@ -158,12 +158,15 @@ class Series:
     def _rows(
         self, db: sqlite3.Connection, host_id: str, column: str, start: int, end: int, finest: int, now: int
     ) -> Iterator[tuple[int, int, bytes]]:
+        """Those of `start` to `end`; an average that begins before counts from `start` on."""
         host = _host(db, host_id)
         if host is None:
             return
         for tier, low, high in self._segments(db, host, start, end, finest, now):
             query = f"select at, weight, {column} from sample where host = ? and tier = ? and at >= ? and at < ?"  # noqa: S608
-            yield from db.execute(f"{query} order by at", (host, tier, low, high))
+            covering = low - low % (PERIODS[tier] or 1)
+            for at, weight, body in db.execute(f"{query} order by at", (host, tier, covering, high)):
+                yield max(at, start), weight, body
 
     def _segments(
         self, db: sqlite3.Connection, host: int, start: int, end: int, finest: int, now: int

@@ -100,6 +100,20 @@ def test_a_host_whose_clock_is_an_hour_off_gets_the_servers_time(metrics: Metric
     assert abs(datetime.datetime.fromisoformat(taken.timestamp) - now()) < 30 * SECOND
 
 
+async def test_a_host_whose_clock_is_ahead_keeps_the_tail_of_its_history(metrics: Metrics) -> None:
+    for number in range(3):
+        metrics.accept("h", sample(float(number), ago=-50))
+    assert [point.cpu_percent for point in await metrics.history("h", now() - 9 * SECOND, now() + SECOND)] == [0, 1, 2]
+    assert all(datetime.datetime.fromisoformat(each.timestamp) <= now() + SECOND for each in await all_of(metrics, "h"))
+
+
+def test_of_a_clock_that_was_put_back_the_time_it_came_counts(metrics: Metrics) -> None:
+    first = metrics.accept("h", sample(ago=0))
+    second = metrics.accept("h", sample(ago=50))
+    assert first.timestamp < second.timestamp
+    assert abs(datetime.datetime.fromisoformat(second.timestamp) - now()) < 30 * SECOND
+
+
 @pytest.mark.parametrize("text", ["", "yesterday", "2024-13-45"])
 def test_a_sample_without_a_time_gets_the_servers(metrics: Metrics, text: str) -> None:
     taken = metrics.accept("h", Sample(timestamp=text, cpu_percent=1.0))

@@ -107,6 +107,16 @@ def test_a_coarse_question_is_answered_by_the_coarse_tier(series: Series, step: 
     assert [high for _, _, high in segments[:-1]] == [low for _, low, _ in segments[1:]]
 
 
+@pytest.mark.parametrize("ago", [2 * DAY, 10 * DAY], ids=["minutes", "quarters"])
+def test_an_average_that_has_begun_before_is_in_the_answer(series: Series, ago: int) -> None:
+    fill(series, NOW - 11 * DAY, NOW, MINUTE)
+    series.roll_up("h", NOW)
+    series.purge("h", NOW)
+    start = NOW - ago + 20_000
+    (point,) = series.points("h", start, start + 20_000, 500, None, NOW)
+    assert point.at == start
+
+
 def test_few_points_come_as_they_are(series: Series) -> None:
     fill(series, NOW - HOUR, NOW, 15_000)
     series.roll_up("h", NOW)
@@ -119,7 +129,7 @@ def test_containers_are_averaged_with_their_host(series: Series) -> None:
     fill(series, NOW - 2 * HOUR, NOW, 15_000)
     series.roll_up("h", NOW)
     (point,) = series.uses("h", "web", NOW - HOUR - HOUR // 2, NOW - HOUR // 2, 1, None, NOW)
-    assert point.uses[0][0] == "web" and point.weight == 240
+    assert point.uses[0][0] == "web" and point.weight == 300, "five quarters, of which the ends are cut"
 
 
 def test_hosts_do_not_see_each_others_samples_and_are_forgotten_whole(series: Series) -> None:
