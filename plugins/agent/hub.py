@@ -275,6 +275,14 @@ class Hub:
             case _ if live.is_approved:
                 await self.listener.received(live, message)
 
+    async def told(self, host: hosts.Host, beat: wire.Heartbeat) -> None:
+        """A host told of itself without a link. It is online for as long as a link may be silent."""
+        if host.id in self._removed:
+            return
+        live = self.roster.setdefault(host.id, Live(host))
+        live.told_until = asyncio.get_running_loop().time() + self.times.stale_after
+        await self._beat(live, beat)
+
     async def _beat(self, live: Live, beat: wire.Heartbeat) -> None:
         live.held = None
         error, containers = live.engine_error, live.heard_of(beat)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections import deque
 
 from roci import now
@@ -22,6 +23,7 @@ class Live:
         self.host = host
         self.link: Link | None = None
         self.heard = 0.0  # the loop's clock, at the last frame
+        self.told_until = 0.0  # the same clock: until then it counts as here by what it told without a link
         self.last_seen: datetime.datetime | None = host.last_seen
         self.reported: bytes | None = None  # its containers, as JSON; None: not since this process started
         self.engine_error: str | None = None
@@ -36,6 +38,11 @@ class Live:
     @property
     def is_connected(self) -> bool:
         return self.link is not None
+
+    @property
+    def is_online(self) -> bool:
+        """Connected, or heard of lately without a connection."""
+        return self.is_connected or time.monotonic() < self.told_until
 
     @property
     def is_approved(self) -> bool:

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from roci import Event, Roci, Settings, Unavailable, hookimpl
+from roci_plugins.agent import wire
 from roci_plugins.agent.hub import Hub, Live
 from roci_plugins.agent.sample import Disk, Sample
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
@@ -243,6 +244,31 @@ async def test_a_host_whose_agent_never_came_is_judged_by_the_samples_that_are_p
     tell(roci, host, 90)
     miss(roci, clock)
     assert [row.message for row in await listed(roci)] == ["cpu on pi is 90.0 (threshold: gt 80)"]
+
+
+async def test_a_threshold_on_hosts_that_are_here_is_judged_by_the_sweep(roci: Roci, clock: Clock, nas: Host) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("nas", protocol=2)
+        here = roci.part(Hub).roster[agent.agent_id].host
+        await watch(roci, here, metric_type="service", threshold_value=1.0, comparison="lt")
+        roci.part(Judge).sweep()
+        assert ("service", "") in await types(roci)
+
+
+async def test_a_host_that_tells_without_a_link_is_here_until_it_is_silent(roci: Roci, clock: Clock, nas: Host) -> None:
+    miss(roci, clock)
+    assert await types(roci) == [("host_offline", "")]
+    hub = roci.part(Hub)
+    await hub.told(nas, wire.Heartbeat())
+    roci.part(Judge).sweep()
+    assert await types(roci) == []
+    hub.roster[nas.id].told_until = 0.0
+    miss(roci, clock)
+    assert await types(roci) == [("host_offline", "")]
+    await roci.write(hosts.remove, nas.id)
+    await until(lambda: nas.id not in hub.roster)
+    await hub.told(nas, wire.Heartbeat())
+    assert nas.id not in hub.roster, "what was on its way when it was removed"
 
 
 async def test_service_is_one_while_the_host_is_offline(roci: Roci, agent: ScriptedAgent, clock: Clock) -> None:

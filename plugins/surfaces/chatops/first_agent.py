@@ -12,15 +12,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import msgspec
-from pydantic import ValidationError
 from quart import Blueprint, websocket
 
-from ...agent import sample, wire
+from ...agent import wire
 from ...agent.hub import Hub
 from ...agent.socket import Socket
 from ...domain import hostkeys, hosts
 from ..http import public, roci
-from . import metric_shapes
+from . import heartbeats
 
 routes = Blueprint("first_agent", __name__, url_prefix="/agents")
 AUTH_WITHIN = 10.0  # seconds until the first frame
@@ -134,49 +133,10 @@ def understood(said: Mapping[str, Any]) -> wire.Message | None:
         case "ping":
             return wire.Ping()
         case "metrics":
-            return _heartbeat(cast(dict[str, Any], data))
+            return heartbeats.of_frame(cast(dict[str, Any], data))
         case _ if isinstance(said.get("request_id"), str):
             return _result(said, cast(dict[str, Any], data))
     return None
-
-
-def _heartbeat(data: dict[str, Any]) -> wire.Heartbeat:
-    containers = wire.report_containers([found for each in _list(data, "containers") if (found := _container(each))])
-    try:
-        metrics = sample.write(metric_shapes.read(metric_shapes.Sent.model_validate(data)))
-    except (ValidationError, metric_shapes.Nonsense):
-        metrics = wire.NOT_SAID
-    return wire.Heartbeat(metrics=metrics, containers=containers if "containers" in data else wire.NOT_SAID)
-
-
-def _list(data: Mapping[str, Any], name: str) -> list[Any]:
-    found = data.get(name)
-    return found if isinstance(found, list) else []
-
-
-def _container(given: Any) -> wire.Container | None:
-    if not isinstance(given, dict):
-        return None
-    texts = {name: str(given[name])[:500] for name in ("id", "name", "image") if given.get(name)}
-    if not {"id", "name"} <= texts.keys():
-        return None
-    ports = [text for each in _list(given, "ports") if (text := _port(each))]
-    state, status, created = (given.get(name) for name in ("state", "status", "created"))
-    return wire.Container(
-        **texts,
-        status=str(state or "")[:100],
-        state=None if status is None else str(status)[:200],
-        created=None if created is None else str(created)[:64],
-        ports=ports,
-    )
-
-
-def _port(given: Any) -> str:
-    if not isinstance(given, dict) or not isinstance(given.get("private_port"), int):
-        return ""
-    inside = f"{given['private_port']}/{str(given.get('type') or 'tcp')[:10]}"
-    public_port = given.get("public_port")
-    return f"0.0.0.0:{public_port}->{inside}" if isinstance(public_port, int) and public_port else inside
 
 
 def _result(said: Mapping[str, Any], data: Mapping[str, Any]) -> wire.Result | None:
@@ -187,7 +147,7 @@ def _result(said: Mapping[str, Any], data: Mapping[str, Any]) -> wire.Result | N
             code = code if isinstance(code, int) else -1
             return wire.Result(command_id=id, success=code == 0, stdout=str(data.get("output") or ""), exit_code=code)
         case "container_logs":
-            lines = "".join(f"{line}\n" for line in map(str, _list(data, "logs")))
+            lines = "".join(f"{line}\n" for line in map(str, heartbeats.entries(data, "logs")))
             return wire.Result(command_id=id, success=True, output=lines)
         case "error":
             words = str(said.get("message") or data.get("message") or "failed")

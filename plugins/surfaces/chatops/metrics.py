@@ -8,11 +8,13 @@ from quart import Blueprint
 
 from roci import Invalid, NotFound, now
 
+from ...agent.hub import Hub
 from ...agent.sample import Sample
 from ...domain import hostcards
 from ...domain.hostkeys import resource
 from ...work.metrics import Metrics
 from ..http import accepts, needs, raises, require, returns, roci, signed_in_or_host
+from . import heartbeats
 from . import metric_shapes as shapes
 from .query import asked, id_is, parameters
 
@@ -85,6 +87,6 @@ async def take_of(sent: shapes.SentTo, id: str) -> Any:
 
 
 async def _taken(id: str, sent: shapes.Sent) -> Any:
-    await roci.read(hostcards.get, id)
-    roci.part(Metrics).accept(id, shapes.read(sent))
+    found = await roci.read(hostcards.get, id)
+    await roci.part(Hub).told(found.host, heartbeats.of(sent))
     return {"status": "success", "message": "Metrics received"}, 201

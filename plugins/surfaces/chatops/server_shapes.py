@@ -60,7 +60,7 @@ def noted(given: NewServer | ServerChange) -> dict[str, Any]:
 
 
 def status(found: Carded, live: Live | None) -> Literal["online", "offline", "unknown"]:
-    if live is not None and live.is_connected:
+    if live is not None and live.is_online:
         return "online"
     return "unknown" if found.host.last_seen is None else "offline"
 

@@ -45,7 +45,7 @@ def _whole(name: str, most: int) -> int | None:
 def _is_current(id: str, sample: Sample) -> bool:
     hub = roci.part(Hub)
     age = (now() - datetime.datetime.fromisoformat(sample.timestamp)).total_seconds()
-    return (live := hub.roster.get(id)) is not None and live.is_connected and age <= hub.times.stale_after
+    return (live := hub.roster.get(id)) is not None and live.is_online and age <= hub.times.stale_after
 
 
 @routes.get("/<id>/metrics")

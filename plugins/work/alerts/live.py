@@ -175,7 +175,9 @@ class Judge:
     # --- links: a Watcher of the hub ---
 
     def joined(self, live: Live) -> None:
-        host_id = live.host.id
+        self._is_here(live.host.id)
+
+    def _is_here(self, host_id: str) -> None:
         self._gone.pop(host_id, None)
         self._met.add(host_id)
         self._tell("host_offline", host_id, "", False, "")
@@ -246,9 +248,10 @@ class Judge:
     def _sweep(self, host_id: str, live: Live, at: float) -> None:
         if live.host.status != "approved" or live.last_seen is None:
             return
-        if not live.is_connected:
-            self._sweep_absent(host_id, live, at)
-        elif (watched := self._watched.get(host_id)) and watched.is_waiting:
+        if not live.is_online:
+            return self._sweep_absent(host_id, live, at)
+        self._is_here(host_id)
+        if (watched := self._watched.get(host_id)) and watched.is_waiting:
             self._sweep_containers(host_id, live, watched, at)
 
     def _sweep_containers(self, host_id: str, live: Live, watched: Watched, at: float) -> None:

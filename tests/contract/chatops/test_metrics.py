@@ -8,13 +8,19 @@ from typing import Any
 import pytest
 
 from roci import Roci, Settings, now
+from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, until
+from roci_plugins.domain import hostcards
 from roci_plugins.domain.hosts import Host
 from roci_plugins.work.metrics import Metrics
 
 from .conftest import NOBODY, Api, said, wrong
 
 GIB = 2**30
+PORTS = [{"private_port": 80, "type": "tcp"}]
+CONTAINERS = [
+    {"id": "abc", "name": "web", "image": "nginx", "status": "Up 2 minutes", "state": "running", "ports": PORTS}
+]
 DISK = {"path": "/", "total": 1000000000, "used": 500000000, "free": 500000000, "percent": 50.0}
 NETWORK = {"interface": "eth0", "bytes_sent": 1000000, "bytes_recv": 2000000}
 SAMPLE = {"cpu_percent": 45.2, "memory_percent": 62.5, "disk_usage": [DISK], "network": [NETWORK]}
@@ -161,6 +167,23 @@ async def test_the_key_of_a_host_sends_its_metrics_and_reads_none(admin: Api, no
     assert said(await nobody("POST", "/metrics", {}))[0] == 401
 
 
+async def test_a_sample_that_is_sent_is_a_heartbeat(admin: Api, roci: Roci) -> None:
+    server = (await admin.ok("POST", "/servers", {"name": "n1"}, 201))["id"]
+    await admin.ok("POST", f"/metrics/{server}", {**SAMPLE, "containers": CONTAINERS}, 201)
+    shown = await admin.ok("GET", f"/servers/{server}")
+    assert shown["status"] == "online" and shown["last_seen"] is not None
+    assert (await admin.ok("POST", f"/servers/{server}/health"))["status"] == "healthy"
+    (web,) = await admin.ok("GET", f"/docker/{server}/containers")
+    assert (web["name"], web["state"], web["status"]) == ("web", "running", "Up 2 minutes")
+    await admin.ok("POST", f"/metrics/{server}", SAMPLE, 201)
+    assert len(await admin.ok("GET", f"/docker/{server}/containers")) == 1, "nothing was said of them"
+    assert said(await admin("POST", f"/commands/{server}", {"command": "ls"}))[0] == 503
+    await roci.part(Hub).flush()
+    assert (await roci.read(hostcards.get, server)).host.containers[0]["name"] == "web"
+    roci.part(Hub).roster[server].told_until = 0.0
+    assert (await admin.ok("GET", f"/servers/{server}"))["status"] == "offline"
+
+
 async def ten(admin: Api, host: Host) -> list[str]:
     """Ten samples of the last ten seconds, and when they were."""
     times = [at(number - 10) for number in range(10)]
@@ -224,7 +247,6 @@ async def test_histories_that_cannot_be(admin: Api, host: Host) -> None:
 
 async def test_the_history_outlives_a_restart(settings: Settings) -> None:
     from roci_plugins.agent.sample import Sample
-    from roci_plugins.domain import hostcards
 
     first = Roci(settings)
     async with first.running():
