@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from roci import Conflict, Invalid, NotFound, Roci, Sensitive, Settings, StartupError, Unavailable, hookimpl
-from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
-from roci_plugins.domain import applications, events, operations, policies, secrets
+from roci_plugins.agent.scripted import ScriptedAgent, until
+from roci_plugins.domain import applications, events, operations, secrets
 from roci_plugins.domain.applications import Application
 from roci_plugins.secretstores import Scope, SecretStore, Stored
 from roci_plugins.work import deploy, vault
@@ -42,14 +42,6 @@ def box(roci: Roci) -> Vault:
 @pytest_asyncio.fixture
 async def a1(roci: Roci) -> Application:
     return await roci.write(applications.add, "a1", COMPOSE)
-
-
-@pytest_asyncio.fixture
-async def agent(roci: Roci) -> AsyncIterator[ScriptedAgent]:
-    await roci.write(policies.add, "all", 1, {"type": "any"}, "approve")
-    async with scripted_agent(roci) as agent:
-        await agent.register("h1")
-        yield agent
 
 
 def mount(folder: Path, application: str, **files: str) -> None:
