@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 SHORTEST = 6  # shorter values would blank out ordinary words
 LONGEST = 256  # of a longer value every stretch of so many characters is hidden
@@ -176,6 +177,18 @@ class Masker:
             return end in self._beginnings
         values = self._by_start.get(end[: self._sure], ())
         return any(len(value) > len(end) and value.startswith(end) for value in values)
+
+
+def without_secrets(said: Any, masker: Masker) -> Any:
+    """What a client said, at any depth and the names in it too, without these values and those in addresses."""
+    match said:
+        case str():
+            return without_url_secrets(masker.mask(said))
+        case Mapping():
+            return {without_secrets(name, masker): without_secrets(value, masker) for name, value in said.items()}
+        case list():
+            return [without_secrets(value, masker) for value in said]
+    return said
 
 
 def _to_hide(values: Iterable[str]) -> set[str]:

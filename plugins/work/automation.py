@@ -13,7 +13,7 @@ import msgspec
 from roci import Invalid, NotReady, Outcome, Roci, Sensitive, Task, hookimpl, now
 
 from ..agent import wire
-from ..agent.masking import Masker, without_url_secrets
+from ..agent.masking import Masker, without_secrets, without_url_secrets
 from ..domain import automation, keyring, operations, registries
 from ..domain.applications import Application
 from ..domain.operations import Cause, Operation
@@ -84,19 +84,8 @@ def cause(run_id: str | None, run_context: Mapping[str, Any] | None, hidden: Map
 
     The id of a run is what groups operations, so it stays as it is, but for a password in an address.
     """
-    masker = Masker(hidden.values())
-
-    def masked(said: Any) -> Any:
-        match said:
-            case str():
-                return without_url_secrets(masker.mask(said))
-            case Mapping():
-                return {masked(name): masked(value) for name, value in said.items()}
-            case list():
-                return [masked(value) for value in said]
-        return said
-
-    return Cause(without_url_secrets(run_id) if run_id else None, masked(run_context))
+    context = without_secrets(run_context, Masker(hidden.values()))
+    return Cause(without_url_secrets(run_id) if run_id else None, context)
 
 
 @hookimpl

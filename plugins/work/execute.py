@@ -14,7 +14,7 @@ from roci import Conflict, Invalid, NotFound, OperationKind, Outcome, Permission
 
 from ..agent import naming, wire
 from ..agent.hub import Hub
-from ..agent.masking import Masker, without_url_secrets
+from ..agent.masking import Masker, without_secrets, without_url_secrets
 from ..agent.steps import Keeper
 from ..domain import applications, hosts, operations, registries
 from ..domain.applications import Application
@@ -255,22 +255,11 @@ async def _do(
             operations.check_idle(application)
         masker, cause = Masker(secrets), current_cause.get()
         run_id = cause.run_id and without_url_secrets(cause.run_id)  # as it is: it groups what belongs together
-        current_cause.set(Cause(run_id, _hidden(masker, cause.run_context)))  # of this write only
-        return operations.begin(kind, target, seconds, application, _hidden(masker, args), id=message.command_id)
+        current_cause.set(Cause(run_id, without_secrets(cause.run_context, masker)))  # of this write only
+        kept = {name: value if name == "secrets" else without_secrets(value, masker) for name, value in args.items()}
+        return operations.begin(kind, target, seconds, application, kept, id=message.command_id)
 
     return await roci.part(Operator).launch(await roci.write(accept), message, secrets)
-
-
-def _hidden(masker: Masker, said: Any) -> Any:
-    """What a client said, at any depth, without secrets. Names of fields and of variables stay."""
-    match said:
-        case str():
-            return without_url_secrets(masker.mask(said))
-        case Mapping():
-            return {name: value if name == "secrets" else _hidden(masker, value) for name, value in said.items()}
-        case list():
-            return [_hidden(masker, value) for value in said]
-    return said
 
 
 def _settle(operation: Operation, outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from roci_plugins.agent.masking import Masker, UrlMasker, without_cut_url, without_url_secrets
+from roci_plugins.agent.masking import Masker, UrlMasker, without_cut_url, without_secrets, without_url_secrets
 
 
 @pytest.mark.parametrize(
@@ -185,3 +185,12 @@ def test_the_rest_of_a_password_in_an_address_is_hidden() -> None:
     assert without_cut_url("//me:hunter2@git.lan/x") == "//***@git.lan/x"
     assert without_cut_url("n" * 2000 + "@git.lan/x") == "***@git.lan/x"
     assert without_cut_url("nothing of that kind, me@lan") == "nothing of that kind, me@lan"
+
+
+def test_what_is_said_at_any_depth_shows_no_secret() -> None:
+    said = {"a": ["--token=verysecret1", 3, None], "verysecret1": {"url": "https://me:hunter2x@git.lan"}, "b": True}
+    assert without_secrets(said, Masker(["verysecret1"])) == {
+        "a": ["--token=***", 3, None],
+        "***": {"url": "https://me:***@git.lan"},
+        "b": True,
+    }
