@@ -24,10 +24,21 @@ def _of(host_id: Any) -> str:
     return resource(str(host_id)) if host_id else ""
 
 
-def _resource(model: type[Alert | Threshold], id: str) -> str:
-    """Where the right is asked; for what does not exist, everywhere, so that ids do not leak."""
-    row = model.get_or_none(model.id == id)
-    return _of(row and row.host_id)
+async def _host(action: str, server_id: Any) -> str | None:
+    """Which server a list or something new is for, if that may be; None: all of them."""
+    host_id = str(server_id) if server_id else None
+    await require(action, _of(host_id))
+    if host_id:
+        await roci.read(hostcards.get, host_id)
+    return host_id
+
+
+async def _one(action: str, model: type[Alert | Threshold], text: str) -> str:
+    """The id of a path, if that may be. For what does not exist the right is asked everywhere: ids do not leak."""
+    id = path_id(text, f"{model.__name__.lower()}_id")
+    row = await roci.read(model.get_or_none, model.id == id)
+    await require(action, _of(row and row.host_id))
+    return id
 
 
 @routes.get("")
@@ -40,10 +51,7 @@ def _resource(model: type[Alert | Threshold], id: str) -> str:
 async def index() -> Any:
     """Alerts, the newest first: active, resolved, or all."""
     given = asked(shapes.Which)
-    await require("alerts.read", _of(given.server_id))
-    host_id = given.server_id and str(given.server_id)
-    if host_id:
-        await roci.read(hostcards.get, host_id)
+    host_id = await _host("alerts.read", given.server_id)
     rows, _ = await roci.read(alerts.list_, given.state, host_id, given.limit, given.skip)
     return [shapes.alert(row) for row in rows]
 
@@ -57,11 +65,7 @@ async def index() -> Any:
 @raises(NotFound)
 async def thresholds() -> Any:
     """Of one server or of all, the oldest first."""
-    given = asked(shapes.OfServer)
-    await require("thresholds.list", _of(given.server_id))
-    if given.server_id:
-        await roci.read(hostcards.get, str(given.server_id))
-    rows = await roci.read(alerts.thresholds, given.server_id and str(given.server_id))
+    rows = await roci.read(alerts.thresholds, await _host("thresholds.list", asked(shapes.OfServer).server_id))
     return [shapes.threshold(row) for row in rows]
 
 
@@ -72,8 +76,7 @@ async def thresholds() -> Any:
 @raises(NotFound)
 async def add(new: shapes.ThresholdNew) -> Any:
     """Watch a metric of a server from the next sample on."""
-    await require("thresholds.create", _of(new.server_id))
-    await roci.read(hostcards.get, str(new.server_id))
+    await _host("thresholds.create", new.server_id)
     return shapes.threshold(await judge.add_threshold(roci, shapes.new_threshold(new))), 201
 
 
@@ -83,8 +86,7 @@ async def add(new: shapes.ThresholdNew) -> Any:
 @returns(shapes.ThresholdOut, uuids=("threshold_id",))
 async def change(given: shapes.ThresholdChange, threshold_id: str) -> Any:
     """Change what is given. What it had raised is resolved."""
-    id = path_id(threshold_id, "threshold_id")
-    await require("thresholds.update", await roci.read(_resource, Threshold, id))
+    id = await _one("thresholds.update", Threshold, threshold_id)
     changes = given.model_dump(include=given.model_fields_set)
     return shapes.threshold(await judge.change_threshold(roci, id, **changes))
 
@@ -94,9 +96,7 @@ async def change(given: shapes.ThresholdChange, threshold_id: str) -> Any:
 @returns(None, status=204, uuids=("threshold_id",))
 async def remove(threshold_id: str) -> Any:
     """Watch it no more. What it had raised is resolved."""
-    id = path_id(threshold_id, "threshold_id")
-    await require("thresholds.delete", await roci.read(_resource, Threshold, id))
-    await judge.remove_threshold(roci, id)
+    await judge.remove_threshold(roci, await _one("thresholds.delete", Threshold, threshold_id))
     return "", 204
 
 
@@ -108,9 +108,7 @@ async def remove(threshold_id: str) -> Any:
 @returns(shapes.AlertOut, uuids=("alert_id",))
 async def show(alert_id: str) -> Any:
     """One alert."""
-    id = path_id(alert_id, "alert_id")
-    await require("alerts.read", await roci.read(_resource, Alert, id))
-    return shapes.alert(await roci.read(alerts.get, id))
+    return shapes.alert(await roci.read(alerts.get, await _one("alerts.read", Alert, alert_id)))
 
 
 @routes.post("/<alert_id>/resolve")
@@ -118,6 +116,4 @@ async def show(alert_id: str) -> Any:
 @returns(shapes.AlertOut, uuids=("alert_id",))
 async def resolve(alert_id: str) -> Any:
     """End it; once is enough. A threshold that is still violated opens another with the next sample."""
-    id = path_id(alert_id, "alert_id")
-    await require("alerts.resolve", await roci.read(_resource, Alert, id))
-    return shapes.alert(await judge.resolve(roci, id))
+    return shapes.alert(await judge.resolve(roci, await _one("alerts.resolve", Alert, alert_id)))
