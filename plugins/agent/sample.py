@@ -1,6 +1,7 @@
 """What a host was doing at one moment: the shape of `metrics` in heartbeats, for both ends. Bytes, seconds, percents.
 
-A field that makes no sense (NaN, negative, absurd) is left out, and the rest of the sample counts.
+A field that makes no sense (NaN, negative, absurd) is left out, and the rest of the sample counts. A host can neither
+keep the server busy with what it says nor fill its disk: every list and text has an end.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import msgspec
 
 from roci import Malformed
 
-MOST = 2000  # entries of a list
+LONGEST = 512 * 1024  # bytes of a sample as JSON
+DISKS, NICS, PROCESSES, CONTAINERS = 64, 64, 50, 500  # of one sample; what is beyond is cut
 
-Text = Annotated[str, msgspec.Meta(max_length=500)]
+Text = Annotated[str, msgspec.Meta(max_length=128)]
+Path = Annotated[str, msgspec.Meta(max_length=256)]
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**60)]  # an exbibyte
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
@@ -36,7 +39,7 @@ class Memory(Part, frozen=True, gc=False):
 
 
 class Disk(Part, frozen=True, gc=False):
-    path: Text
+    path: Path
     total: Size
     used: Size
     free: Size
@@ -76,16 +79,16 @@ class Sample(Part, omit_defaults=True, frozen=True, gc=False):
     timestamp: Text = ""
     cpu_percent: Busy | None = None  # since the sample before
     memory_percent: Percent | None = None
-    disk_usage: Annotated[list[Disk], msgspec.Meta(max_length=MOST)] = []
-    network: Annotated[list[Nic], msgspec.Meta(max_length=MOST)] = []
+    disk_usage: Annotated[list[Disk], msgspec.Meta(max_length=DISKS)] = []
+    network: Annotated[list[Nic], msgspec.Meta(max_length=NICS)] = []
     cores: Count | None = None
     frequency_mhz: Positive | None = None
     memory: Memory | None = None
     swap: Memory | None = None
     load: Annotated[list[Positive], msgspec.Meta(min_length=3, max_length=3)] | None = None  # 1, 5 and 15 minutes
     uptime: Positive | None = None
-    processes: Annotated[list[Process], msgspec.Meta(max_length=MOST)] = []  # the busiest; [] is "as before"
-    containers: Annotated[list[ContainerUse], msgspec.Meta(max_length=MOST)] = []
+    processes: Annotated[list[Process], msgspec.Meta(max_length=PROCESSES)] = []  # the busiest; [] is "as before"
+    containers: Annotated[list[ContainerUse], msgspec.Meta(max_length=CONTAINERS)] = []
 
 
 S = TypeVar("S", bound=Part)
@@ -95,7 +98,9 @@ _fields = functools.cache(msgspec.structs.fields)
 
 
 def read(text: bytes) -> Sample:
-    """Raises Malformed for what is no JSON object; single fields that make no sense are left out."""
+    """Raises Malformed for what is too long or no JSON object; single fields that make no sense are left out."""
+    if len(text) > LONGEST:
+        raise Malformed(f"metrics: more than {LONGEST // 1024} KiB")
     try:
         return _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -145,4 +150,5 @@ def _fitting(value: Any, wanted: Any) -> Any:
     if get_origin(bare) is not list:
         return mended(value, parts[0])
     given = value if isinstance(value, list) else []
-    return [item for each in given[:MOST] if (item := mended(each, parts[0])) is not None]
+    most = wanted.__metadata__[0].max_length
+    return [item for each in given[:most] if (item := mended(each, parts[0])) is not None]

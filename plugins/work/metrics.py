@@ -10,6 +10,8 @@ import concurrent.futures
 import contextlib
 import datetime
 import logging
+import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from typing import Any, ClassVar, TypeVar
 
@@ -21,6 +23,7 @@ from ..agent import sample as samples
 from ..agent import wire
 from ..agent.complaints import Complaints
 from ..agent.hub import Hub, Live
+from ..agent.pace import Bucket
 from ..agent.sample import Process, Sample
 from ..domain import hosts
 from ..domain.model import wire_time
@@ -30,11 +33,14 @@ T = TypeVar("T")
 log = logging.getLogger("roci.metrics")
 FILE = "metrics.db"
 BATCH = 100  # samples that are written without waiting for the next second
-WAITING = 20_000  # samples kept while the file cannot be written; beyond that the oldest are given up
+WAITING = 300_000  # parts of samples kept while the file cannot be written; beyond that the oldest are given up
+RATE, ROOM = 1.0, 25.0  # samples of one host that are kept a second, on average and at once
+EACH = 50  # parts that count as another sample, so that many large ones do not fill the disk
 MOST = 2000  # points of one answer
 PAUSE = 0.02  # seconds between the averages of one host and those of the next: others want the processor too
 HONEST = 60.0  # seconds by which a host's clock may differ before the server's own counts
 HOUR, DAY = 3600_000, 86_400_000
+Moment = tuple[str, int]  # a host, and milliseconds since 1970
 Listener = Callable[[str, Sample, Sample | None], None]
 
 _processes = msgspec.json.Decoder(list[Process])
@@ -80,7 +86,10 @@ class Metrics:
         self._series = Series(roci.settings.data / FILE, tiers)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "metrics")
         self._held: dict[str, Held] = {}
-        self._waiting: list[Row] = []  # a row stays until it is in the file
+        self._waiting: OrderedDict[Moment, Row] = OrderedDict()  # a row stays until it is in the file
+        self._parts = 0  # of those that wait
+        self._newest: dict[str, Moment] = {}  # of each host, the last one that was to be kept
+        self._pace: dict[str, Bucket] = {}
         self._writing = asyncio.Lock()
         self._hurried = False
         self._complaints = Complaints()
@@ -123,12 +132,32 @@ class Metrics:
         return sample
 
     def _keep(self, row: Row) -> None:
-        self._waiting.append(row)
-        if len(self._waiting) > WAITING:
-            del self._waiting[0]
+        """Have it written. Of a host whose samples come too fast only the newest that waits is kept."""
+        if not self._may_keep(row) and not self._drop(self._newest.get(row.host_id)):
+            return
+        self._newest[row.host_id] = moment = row.host_id, row.at
+        self._drop(moment)
+        self._waiting[moment] = row
+        self._parts += _parts(row)
+        while self._parts > WAITING and len(self._waiting) > 1:
+            self._drop(next(iter(self._waiting)))
         if len(self._waiting) >= BATCH and not self._hurried:
             self._hurried = True
             self._roci.spawn(self.flush(), "writing metrics")
+
+    def _may_keep(self, row: Row) -> bool:
+        pace = self._pace.setdefault(row.host_id, Bucket(RATE, ROOM))
+        clock, price = time.monotonic(), 1 + _parts(row) / EACH
+        if pace.level(clock) < price:
+            return False
+        pace.take(price, clock)
+        return True
+
+    def _drop(self, moment: Moment | None) -> bool:
+        """Whether there was something that is not written yet."""
+        row = self._waiting.pop(moment, None) if moment else None
+        self._parts -= _parts(row) if row else 0
+        return row is not None
 
     def joined(self, live: Live) -> None:
         """Nothing is known of it yet."""
@@ -198,7 +227,7 @@ class Metrics:
     async def flush(self) -> None:
         """Write what is not written yet. Whoever asked may go away: what was not written waits for the next time."""
         async with self._writing:
-            if not (rows := list(self._waiting)):
+            if not (rows := list(self._waiting.values())):
                 return
             try:
                 await self._run(self._series.add, rows)
@@ -212,8 +241,10 @@ class Metrics:
             self._written(rows)
 
     def _written(self, rows: list[Row]) -> None:
-        done = set(map(id, rows))
-        self._waiting = [row for row in self._waiting if id(row) not in done]
+        for row in rows:
+            moment = row.host_id, row.at
+            if self._waiting.get(moment) is row:
+                self._drop(moment)
         self._hurried = False
 
     async def tend(self) -> None:
@@ -231,7 +262,10 @@ class Metrics:
         """The host was removed. A file that cannot be used forgets it at the next start."""
         self._held.pop(host_id, None)
         self._complaints.forget(host_id)
-        self._waiting = [row for row in self._waiting if row.host_id != host_id]
+        for moment in [moment for moment in self._waiting if moment[0] == host_id]:
+            self._drop(moment)
+        self._newest.pop(host_id, None)
+        self._pace.pop(host_id, None)
         try:
             await self._run(self._series.forget, host_id)
         except RociError as error:
@@ -244,6 +278,11 @@ class Metrics:
 
     async def _run(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+
+
+def _parts(row: Row) -> int:
+    """How much of it there is to be kept."""
+    return 1 + len(row.sample.disk_usage) + len(row.sample.network) + len(row.sample.containers)
 
 
 def _milliseconds(moment: datetime.datetime) -> int:

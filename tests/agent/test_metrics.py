@@ -344,9 +344,17 @@ def test_what_is_no_object_is_malformed(text: bytes) -> None:
         sample.read(text)
 
 
-def test_longer_lists_than_any_host_has_are_cut() -> None:
-    nics = [{"interface": str(number), "bytes_sent": 1, "bytes_recv": 1} for number in range(sample.MOST + 5)]
-    assert len(sample.read(json.dumps({"network": nics}).encode()).network) == sample.MOST
+def test_longer_lists_and_texts_than_any_host_has_are_cut() -> None:
+    nics = [{"interface": str(number), "bytes_sent": 1, "bytes_recv": 1} for number in range(1000)]
+    used = [{"id": str(number), "name": "x" * (number or 1000)} for number in range(600)]
+    found = sample.read(json.dumps({"network": nics, "containers": used}).encode())
+    assert [nic.interface for nic in found.network] == [str(number) for number in range(sample.NICS)]
+    assert [use.id for use in found.containers] == [str(number) for number in range(1, 129)]
+
+
+def test_a_sample_that_is_too_long_is_not_read() -> None:
+    with pytest.raises(Malformed, match="more than 512 KiB"):
+        sample.read(json.dumps({"cpu_percent": "x", "q": ["x"] * 200_000}).encode())
 
 
 @pytest.mark.parametrize(

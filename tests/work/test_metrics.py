@@ -18,7 +18,7 @@ from roci import Invalid, Roci, Settings, now
 from roci_plugins.agent.sample import ContainerUse, Disk, Memory, Nic, Process, Sample
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
 from roci_plugins.domain import hosts, policies
-from roci_plugins.work.metrics import FILE, Metrics
+from roci_plugins.work.metrics import FILE, ROOM, Metrics
 
 SECOND = datetime.timedelta(seconds=1)
 
@@ -236,6 +236,34 @@ async def test_a_removed_hosts_metrics_go_with_it(agent: ScriptedAgent, roci: Ro
     assert await all_of(metrics, agent.agent_id) == []
 
 
+async def test_of_a_host_whose_samples_come_too_fast_the_newest_is_kept(metrics: Metrics) -> None:
+    for number in range(200):
+        metrics.accept("h", sample(float(number) / 2))
+    metrics.accept("other", sample(7.0))
+    kept = [point.cpu_percent for point in await all_of(metrics, "h")]
+    assert len(kept) <= ROOM + 5 and kept[-1] == 99.5
+    latest = metrics.latest("h")
+    assert latest and latest.cpu_percent == 99.5
+    assert len(await all_of(metrics, "other")) == 1
+
+
+async def test_large_samples_are_kept_less_often(metrics: Metrics) -> None:
+    uses = [ContainerUse(f"{number:012}", f"c{number}", 1.0, 1) for number in range(500)]
+    for _ in range(20):
+        metrics.accept("h", sample(containers=uses))
+    assert len(await all_of(metrics, "h")) <= 3
+
+
+async def test_what_waits_for_a_file_that_cannot_be_written_has_an_end(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roci_plugins.work.metrics.WAITING", 100)
+    disks = [Disk(f"/{number}", 1, 1, 0, 1.0) for number in range(30)]
+    for number in range(10):
+        metrics.accept(f"h{number}", sample(disk_usage=disks))
+    assert [len(await all_of(metrics, f"h{number}")) for number in range(10)] == [0] * 7 + [1] * 3
+
+
 def damage(path: Path, how: str) -> None:
     match how:
         case "deleted":
@@ -256,7 +284,7 @@ async def test_a_file_damaged_under_a_running_server_is_made_anew_with_one_line(
     roci: Roci, metrics: Metrics, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     for number in range(500):
-        metrics.accept("h", sample(float(number)))
+        metrics.accept(f"h{number}", sample(float(number) / 5))
     await metrics.flush()
     await metrics.tend()  # the first one, which the start began, is over too
     damage(roci.settings.data / FILE, how)
