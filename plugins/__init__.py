@@ -53,20 +53,8 @@ ESSENTIAL: tuple[str, ...] = (
     "surfaces.stream",
 )
 
-# Can be left out by name: `disable: [backends.docker]`.
-DEFAULT: tuple[str, ...] = (
-    "work.updates",
-    "secretstores.folder",
-    "notifiers.webhook",
-    "notifiers.email",
-    "notifiers.apprise",
-    "facts.address",
-    "facts.presented",
-    "matchers.network",
-    "matchers.names",
-    "matchers.tokens",
-    "matchers.time",
-    "matchers.logic",
+# Those that a host's agent needs.
+AGENT: tuple[str, ...] = (
     "backends.compose",
     "backends.docker",
     "backends.swarm",
@@ -83,6 +71,23 @@ DEFAULT: tuple[str, ...] = (
     "agent.commands.power",
     "agent.commands.prune",
     "agent.commands.swarm",
+)
+
+# Can be left out by name: `disable: [backends.docker]`.
+DEFAULT: tuple[str, ...] = (
+    "work.updates",
+    "secretstores.folder",
+    "notifiers.webhook",
+    "notifiers.email",
+    "notifiers.apprise",
+    "facts.address",
+    "facts.presented",
+    "matchers.network",
+    "matchers.names",
+    "matchers.tokens",
+    "matchers.time",
+    "matchers.logic",
+    *AGENT,
     "auth.automation",
     "auth.open",
     "auth.jwt",
@@ -114,24 +119,4 @@ COMMANDS: tuple[str, ...] = (
     "commands.plugins",
     "commands.doctor",
     "commands.backup",
-)
-
-# Those that a host's agent needs.
-AGENT: tuple[str, ...] = (
-    "backends.compose",
-    "backends.docker",
-    "backends.swarm",
-    "agent.commands.projects",
-    "agent.commands.compose",
-    "agent.commands.containers",
-    "agent.commands.execute",
-    "agent.commands.control",
-    "agent.commands.restart",
-    "agent.commands.logs",
-    "agent.commands.registries",
-    "agent.commands.images",
-    "agent.commands.updates",
-    "agent.commands.power",
-    "agent.commands.prune",
-    "agent.commands.swarm",
 )
