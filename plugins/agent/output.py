@@ -13,6 +13,11 @@ KEPT = 64 * 1024  # characters of output in a result; bytes of each of its two s
 STREAMING = 0.1  # seconds of output that go into one frame
 
 
+def tail_of(text: str, size: int) -> str:
+    """The last so many bytes of a text, cut between two characters."""
+    return text.encode(errors="replace")[-size:].decode(errors="ignore")
+
+
 class Tail:
     """The end of a text that grows: its last KEPT characters."""
 
@@ -41,9 +46,10 @@ class Tail:
     @property
     def last_bytes(self) -> str:
         """Its last KEPT bytes, cut between two characters."""
-        kept = self._join().encode(errors="replace")
-        self.is_cut = self.is_cut or len(kept) > KEPT
-        return kept[-KEPT:].decode(errors="ignore")
+        text = self._join()
+        kept = tail_of(text, KEPT)
+        self.is_cut = self.is_cut or len(kept) < len(text)
+        return kept
 
 
 class Output:

@@ -7,8 +7,8 @@ from typing import Any
 from roci import Outcome, now
 
 from ..agent import wire
+from ..agent.output import tail_of
 from ..domain.operations import APPLICATION_KINDS, KEPT
-from .raw import tail_of
 from .run import Run
 
 STREAMS = 64 * 1024  # bytes of stdout, and of stderr

@@ -11,13 +11,6 @@ LASTS = 900.0  # seconds
 MOST = 32 * 1024 * 1024  # characters in all
 
 
-def tail_of(text: str, size: int) -> str:
-    """The last so many bytes of a text, cut between two characters."""
-    if len(text) * 4 <= size:
-        return text
-    return text.encode(errors="replace")[-size:].decode(errors="ignore")
-
-
 class RawResults:
     """By operation. The oldest go first: after their time, or for want of room."""
 

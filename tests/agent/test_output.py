@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from roci_plugins.agent.masking import Masker
-from roci_plugins.agent.output import KEPT, Output
+from roci_plugins.agent.output import KEPT, Output, tail_of
 from roci_plugins.agent.process import Stderr
 from roci_plugins.agent.scripted import until
 
@@ -116,3 +116,18 @@ async def test_the_last_word_is_said_once() -> None:
     assert to.output.end("it broke") == "it broke: supersec"
     await to.output.flush()
     assert to.heard == "it broke: supersec"
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "kept"),
+    [
+        ("abcdef", 4, "cdef"),
+        ("abc", 12, "abc"),
+        ("äöü", 3, "ü"),
+        ("x😀", 4, "😀"),
+        ("x😀", 3, ""),
+        ("a\ud800b", 2, "?b"),
+    ],
+)
+def test_the_end_of_a_text_is_cut_between_two_characters(text: str, size: int, kept: str) -> None:
+    assert tail_of(text, size) == kept

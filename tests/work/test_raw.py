@@ -5,26 +5,11 @@ from __future__ import annotations
 import pytest
 
 from roci_plugins.work import raw
-from roci_plugins.work.raw import RawResults, tail_of
+from roci_plugins.work.raw import RawResults
 
 
 def result(size: int) -> dict[str, str]:
     return {"stdout": "x" * size, "stderr": ""}
-
-
-@pytest.mark.parametrize(
-    ("text", "size", "kept"),
-    [
-        ("abcdef", 4, "cdef"),
-        ("abc", 12, "abc"),
-        ("äöü", 3, "ü"),
-        ("x😀", 4, "😀"),
-        ("x😀", 3, ""),
-        ("a\ud800b", 2, "?b"),
-    ],
-)
-def test_the_end_of_a_text_is_cut_between_two_characters(text: str, size: int, kept: str) -> None:
-    assert tail_of(text, size) == kept
 
 
 def test_a_result_is_kept_for_its_time(monkeypatch: pytest.MonkeyPatch) -> None:

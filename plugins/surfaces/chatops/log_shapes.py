@@ -19,8 +19,6 @@ from .shapes import Body
 LEVELS = {"running": "info", "succeeded": "info", "cancelled": "warning", "done": "info", "refused": "warning"}
 Level = Literal["debug", "info", "warning", "error", "critical"]
 SAID = ("status", "reason", "severity", "message", "kind", "type", "subject", "name")  # of an event, in its line
-AUDIT = "event"
-HISTORY = "operation"
 
 
 def _lower(text: Any) -> Any:
