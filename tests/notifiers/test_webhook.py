@@ -60,6 +60,7 @@ async def test_nothing_of_ours_goes_along_that_was_not_asked_for(http: Inbox) ->
 async def test_any_success_will_do(http: Inbox, status: int) -> None:
     http.answer = (status, {}, b"")
     await send(http.url)
+    assert len(http.requests) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 410, 500, 503])
@@ -124,4 +125,4 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://192.168.1.5:8123/api/webhook/x", "https://x.example", "http://[::1]:80/"])
 def test_addresses_of_the_home_network_are_allowed(url: str) -> None:
-    Webhook(url=url)  # type: ignore[arg-type]
+    assert Webhook(url=url).url == url  # type: ignore[arg-type]

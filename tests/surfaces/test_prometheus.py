@@ -94,7 +94,8 @@ async def test_it_takes_the_right_and_a_token_is_enough(roci: Roci, anonymous: C
 async def test_it_can_be_open_to_everybody(tmp_path: Path) -> None:
     settings = Settings(data_dir=str(tmp_path), local_agent=False, sections={"prometheus": {"public": True}})
     async with Roci(settings).running() as roci:
-        await scrape(create_app(roci).test_client())
+        text = await scrape(create_app(roci).test_client())
+    assert values(text, "roci_hosts")
 
 
 async def test_hosts_their_containers_and_how_they_are(roci: Roci, client: Client, agent: ScriptedAgent) -> None:
