@@ -47,6 +47,7 @@ class Link:
     def __init__(self, channel: Channel, register: wire.Register) -> None:
         self.protocol = register.protocol
         self.capabilities = frozenset(register.capabilities)
+        self.boot_id = register.boot_id and register.boot_id[:64]
         self.closing = False
         self.key_id: str | None = None  # the host's key that its agent came in by
         self._channel = channel

@@ -16,9 +16,11 @@ PROTOCOL = 2  # 1: the published messages only
 LONGEST = 4 * 1024 * 1024  # bytes of one frame
 LONGEST_TEXT = 1024  # characters of what a container tells of itself
 MOST_CONTAINERS = 2000  # of one host
+LONGEST_MENDED = 512 * 1024  # bytes of a frame that is read although it is not quite JSON: that takes long
 LONGEST_OF_STRANGERS = 64 * 1024  # the same, of an agent that is not approved
 
 TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
+NOT_RUN = 126  # and of what was not run at all
 LOGOUT_WITHIN = 20  # seconds: clients wait for its end, 25 by default
 
 # why a socket was closed
@@ -58,6 +60,7 @@ class Register(Message, tag="register", kw_only=True):
     capabilities: list[str] = []
     os: str | None = None
     arch: str | None = None
+    boot_id: str | None = None  # the kernel's, another after each boot
 
 
 class Container(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -266,7 +269,7 @@ class RegistryLogout(Hand, tag="registry_logout", kw_only=True):
 
 
 class Reboot(Hand, tag="reboot", kw_only=True):
-    """Answered by an ack and no result; registering again completes it."""
+    """Answered by an ack and no result; registering again completes it, with another boot id where one was told."""
 
 
 class Pull(Hand, tag="image_pull", kw_only=True):
@@ -369,6 +372,8 @@ def _decode(decoder: msgspec.json.Decoder[Any], text: str | bytes) -> Any:
 
 def without_strange_numbers(text: str | bytes) -> bytes:
     """NaN and Infinity are no JSON, and Python's own library writes them: here they are null. Empty: there are none."""
+    if len(text) > LONGEST_MENDED:
+        return b""
     found: list[str] = []
     try:
         data = json.loads(text, parse_constant=found.append)

@@ -102,6 +102,7 @@ class Running:
     work: asyncio.Task[None]
     told: asyncio.Task[None]
     reads: bool = False  # over with its connection
+    begun: bool = False  # it had its turn
     cancelled: bool = False
 
 
@@ -198,6 +199,7 @@ class Worker:
             capabilities=["ack", *(name for name in self._abilities.offered if name not in BASIC)],
             os=platform.system().lower(),
             arch=platform.machine(),
+            boot_id=boot_id(),
         )
 
     def _admitted(self, response: wire.RegistrationResponse) -> None:
@@ -328,6 +330,9 @@ class Worker:
                 await work
             return wire.Result(command_id=command_id, success=True, exit_code=0)
         except TimeoutError:
+            if (running := self._running.get(command_id)) and not running.begun:
+                text = self._never_begun()
+                return ended(text, wire.NOT_RUN, reason=text)
             text = f"not done after {limit:g} s: ended"
             if error := self._engine_error:
                 text = f"{text}. {error[0].upper()}{error[1:]}"
@@ -345,27 +350,33 @@ class Worker:
             log.exception("command %s", command_id)
             return ended(f"the agent failed: {type(error).__name__}: {error}", 1)
 
+    def _never_begun(self) -> str:
+        others = sum(running.begun and not running.reads for running in self._running.values())
+        told = "1 other command was" if others == 1 else f"{others} other commands were"
+        limits = f"agent.hands: {self.settings.hands}, agent.parallel: {self.settings.parallel}"
+        return f"never begun: {told} running here ({limits})"
+
     async def _perform(self, command_id: str, message: Asked, output: Output) -> None:
         action = wire.kind_of(message)
         if action not in self.allowed:
             refused = f"this host does not allow {action} (agent.allow in its configuration)"
-            raise StepFailed(refused, exit_code=126, reason=refused)
+            raise StepFailed(refused, exit_code=wire.NOT_RUN, reason=refused)
         if isinstance(message, wire.Hand):
             plan, site = self._hand(message), self._site(command_id, [])
             if isinstance(message, wire.Reboot):
                 await self._acknowledge(command_id)
             async with contextlib.nullcontext() if message.reads else self._hands:
-                return await self._run(plan, site, output)
+                return await self._run(command_id, plan, site, output)
         backend = self._backends.get(message.backend)
         if backend is None or (message.backend != "compose" and f"backend:{message.backend}" not in self.allowed):
-            raise StepFailed(f"this host has no backend {message.backend!r}", exit_code=126)
+            raise StepFailed(f"this host has no backend {message.backend!r}", exit_code=wire.NOT_RUN)
         deploy = message if isinstance(message, wire.Deploy) else None
         spec = Spec(message.app_id, deploy.compose_yml if deploy else "")
         plan = await asyncio.to_thread(_planned, backend, action, spec)  # a long file takes most of a second
         site = self._site(command_id, deploy.secrets if deploy else [])
         mine = self._order.setdefault(spec.project, asyncio.Lock())
         async with mine, self._room:
-            await self._run(plan, site, output)
+            await self._run(command_id, plan, site, output)
 
     def _hand(self, message: wire.Hand) -> list[Step]:
         if isinstance(message, wire.Restart):
@@ -374,7 +385,8 @@ class Worker:
                 return backend.restart(Spec(message.app_id, ""))
         return [Step(wire.kind_of(message), msgspec.structs.asdict(message))]
 
-    async def _run(self, plan: list[Step], site: Site, output: Output) -> None:
+    async def _run(self, command_id: str, plan: list[Step], site: Site, output: Output) -> None:
+        self._running[command_id].begun = True
         async with aclosing(perform(plan, self._commands, site)) as pieces:
             async for text in pieces:
                 await output.add(text)
@@ -416,6 +428,13 @@ def _planned(backend: Backend, action: Any, spec: Spec) -> list[Step]:
 def _failure(task: asyncio.Task[None]) -> BaseException | None:
     """What ended a task that is done, other than being cancelled."""
     return None if task.cancelled() else task.exception()
+
+
+def boot_id() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
 
 
 def own_address() -> str | None:

@@ -188,8 +188,11 @@ def is_missing(hub: Hub, host_id: str, container: str, exit_code: int | None) ->
 
 
 async def reboot(roci: Roci, host_id: str) -> Run:
-    """It ends when the host has registered again."""
-    return await _do(roci, host_id, wire.Reboot(command_id=new_id()), REBOOT_WITHIN, {})
+    """It ends when the host has registered again, after another boot where its agent tells that."""
+    live = roci.part(Hub).roster.get(host_id)
+    before = live.link.boot_id if live and live.link else None
+    args = {"boot_id": before} if before else {}
+    return await _do(roci, host_id, wire.Reboot(command_id=new_id()), REBOOT_WITHIN, args)
 
 
 async def log_in(roci: Roci, host_id: str, registry_url: str, username: str, password: Sensitive, **args: Any) -> Run:

@@ -18,6 +18,7 @@ from roci import Actor, Conflict, Event, NotFound, NotReady, Outcome, Roci, Unav
 
 from ..agent import wire
 from ..agent.hub import Hub, Live
+from ..agent.link import Link
 from ..domain import operations
 from ..domain.hosts import HostRemoved
 from ..domain.operations import APPLICATION_KINDS, Operation
@@ -40,6 +41,21 @@ def _slack(operation: Operation) -> float:
     if operation.kind == REBOOT:
         return 0
     return SLACK if operation.kind in APPLICATION_KINDS else HAND_SLACK
+
+
+def _how_back(operation: Operation, link: Link | None) -> str:
+    """What a new connection tells of a reboot. Empty: nothing, the host has not been booted since it was asked."""
+    before = operation.args.get("boot_id")
+    if not before or not (link and link.boot_id):
+        return "the agent is back"
+    return "the host is back" if link.boot_id != before else ""
+
+
+def _unheard(operation: Operation) -> str:
+    """Why an operation is given up when its time is over."""
+    if operation.kind == REBOOT:
+        return f"the host was not back within {operation.timeout} s of being asked to restart"
+    return f"no result in {operation.timeout} s"
 
 
 def _is_known(operation_id: str) -> bool:
@@ -67,7 +83,7 @@ class Operator:
         for operation in await self._roci.read(operations.unfinished):
             run = self._runs[operation.id] = Run(operation, None if operation.args.get("secrets") else ())
             left = self._left(operation) + _slack(operation)
-            run.deadline = self._later(left, run, "timed_out", f"no result in {operation.timeout} s")
+            run.deadline = self._later(left, run, "timed_out", _unheard(operation))
             self._start_grace(run)
         if self._runs:
             log.warning("%d operations were under way when ROCI stopped; waiting for their agents", len(self._runs))
@@ -86,9 +102,7 @@ class Operator:
         try:
             link = self._hub.require(operation.host_id)
             slack = _slack(operation) if link.protocol >= wire.PROTOCOL or isinstance(message, wire.Hand) else 0
-            run.deadline = self._later(
-                operation.timeout + slack, run, "timed_out", f"no result in {operation.timeout} s"
-            )
+            run.deadline = self._later(operation.timeout + slack, run, "timed_out", _unheard(operation))
             link.send(message)
             run.link = link
         except NotReady as error:
@@ -146,8 +160,9 @@ class Operator:
         """A host registered: that is how a reboot ends. What another connection was asked, this one does not answer."""
         self.calls.joined(live)
         for run in self._on(live):
-            if run.operation.kind == REBOOT and run.link is not live.link:
-                back = Outcome("succeeded", "the host is back", 0)
+            is_other = live.link is not None and run.link is not live.link
+            if run.operation.kind == REBOOT and is_other and (text := _how_back(run.operation, live.link)):
+                back = Outcome("succeeded", text, 0)
                 self._roci.spawn(self._give_up(run, back), f"end reboot {run.operation.id}")
 
     def left(self, live: Live) -> None:

@@ -160,6 +160,21 @@ async def test_one_that_waits_its_turn_can_be_cancelled(host: Host) -> None:
     assert (result["command_id"], result["data"]["cancelled"]) == ("c2", True)
 
 
+async def test_one_that_never_had_its_turn_is_told_as_not_run(host: Host) -> None:
+    await host.connect()
+    for number in range(2):
+        await host.say("exec", command_id=f"c{number}", command="wait")
+        await host.hear("output")
+    await host.say("exec", command_id="late", command="x", timeout_seconds=0)
+    result = await host.hear("result")
+    assert (result["command_id"], result["exit_code"], "timed_out" in result["data"]) == ("late", 126, False)
+    assert result["data"]["reason"].startswith("never begun: 2 other commands were running here (agent.hands: 2")
+
+
+async def test_a_host_tells_which_boot_it_is_of(host: Host) -> None:
+    assert (await host.connect())["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 async def test_a_reboot_is_acknowledged_at_once_and_leaves_nothing_behind(host: Host) -> None:
     await host.connect()
     await host.say("reboot", command_id="c1")

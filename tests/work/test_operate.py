@@ -293,7 +293,21 @@ async def test_a_reboot_ends_when_the_host_is_back(roci: Roci, agent: ScriptedAg
     assert run.ended is None
     async with able_agent(roci, agent_id=agent.agent_id, agent_token=agent.agent_token):
         row = await ended(roci, run)
-    assert (row.kind, row.status, row.exit_code, row.output) == ("reboot", "succeeded", 0, "the host is back")
+    assert (row.kind, row.status, row.exit_code, row.output) == ("reboot", "succeeded", 0, "the agent is back")
+
+
+async def test_a_host_that_is_back_without_another_boot_was_not_rebooted(roci: Roci) -> None:
+    async with able_agent(roci, boot_id="one") as agent:
+        run = await execute.reboot(roci, agent.agent_id)
+        assert run.operation.args == {"boot_id": "one"}  # so it is known after a restart of the server
+    known = {"agent_id": agent.agent_id, "agent_token": agent.agent_token}
+    async with able_agent(roci, boot_id="one", **known) as agent:
+        await heard(roci, agent)
+        await roci.write(lambda: None)  # one after the other: what was to be written before is written
+        assert roci.part(Operator).run(run.operation.id) is run
+    async with able_agent(roci, boot_id="two", **known):
+        row = await ended(roci, run)
+    assert (row.status, row.exit_code, row.output) == ("succeeded", 0, "the host is back")
 
 
 async def test_a_host_that_refuses_to_reboot_says_why(roci: Roci, agent: ScriptedAgent) -> None:

@@ -57,5 +57,14 @@ async def test_a_missing_engine_ends_a_command_with_what_to_do(tmp_path: Any) ->
         args |= {"after": {}, "networks": {}, "volumes": {}}
         if name in ("docker.network", "docker.volume"):
             args["definition"] = {}
-        with pytest.raises(Exception, match="no Docker engine"):
-            _ = [text async for text in command(site, args)]
+        if name != "docker.mark":
+            with pytest.raises(Exception, match="no Docker engine"):
+                _ = [text async for text in command(site, args)]
+
+
+async def test_an_application_that_cannot_be_marked_is_deployed_all_the_same(tmp_path: Any) -> None:
+    (tmp_path / "file").touch()
+    mark = register_agent_commands()["docker.mark"]
+    site = Site(tmp_path / "file", None, {}, spawn)
+    said = "".join([text async for text in mark(site, {"project": "p", "app": "P"})])
+    assert "cannot make the folder" in said and said.endswith("only the server knows whose the volumes are\n")
