@@ -103,6 +103,10 @@ DEFAULT: tuple[str, ...] = (
     "surfaces.openapi",
     "surfaces.prometheus",
     "web",
+    "web.shell",
+    "web.live",
+    "web.ui",
+    "web.ui.charts",
     "web.install",
 )
 

@@ -14,12 +14,19 @@ from roci import Answer, Roci, RociError, Surface, Unauthenticated, hookimpl
 
 from ..surfaces.http import public
 from ..surfaces.native.errors import answer as native_answer
-from . import account, assets, docs, oidc, pages, second
+from . import account, assets, docs, live, oidc, pages, second, shell
 
 STATIC = Path(__file__).parent / "static"
 ICON = "icon.svg"
 # All there is: nothing else is looked for.
-FILES = {"style.css": "text/css", "passkeys.js": "text/javascript", "docs.js": "text/javascript", ICON: "image/svg+xml"}
+FILES = {
+    "style.css": "text/css",
+    "app.css": "text/css",
+    "app.js": "text/javascript",
+    "passkeys.js": "text/javascript",
+    "docs.js": "text/javascript",
+    ICON: "image/svg+xml",
+}
 
 
 def wants_json() -> bool:
@@ -57,8 +64,10 @@ def static_file(name: str) -> Any:
 @hookimpl
 def register_surfaces(roci: Roci) -> list[Surface]:
     web = Blueprint("web", __name__, template_folder="templates")
-    for part in (pages, second, oidc, account, docs, assets):
+    for part in (pages, second, oidc, account, docs, assets, live):
         web.register_blueprint(part.routes)
+    for page in shell.pages_of(roci):
+        web.register_blueprint(page.routes)
     for name in FILES:
         web.add_url_rule(f"/static/{name}", name.replace(".", "_"), static_file(name))
     web.add_url_rule("/favicon.ico", "favicon", static_file(ICON))  # where browsers look when no page tells them

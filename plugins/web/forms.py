@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from quart import Response, request
 
-from roci import Forbidden, Sensitive
+from roci import Forbidden, Roci, Sensitive
 
 from ..auth import cookies
 from ..auth.passkeys import Site
 from ..auth.steps import LASTS, Step, Steps
 from ..domain import credentials
 from ..domain.principals import Principal
-from ..surfaces.http import check_origin, client_address, own_names, roci, scheme
+from ..surfaces.http import actor, check_origin, client_address, own_names, roci, scheme
 
 STEP = "roci_step"  # finds a Step
 CEREMONY = "roci_ceremony"  # finds a passkey's Challenge
@@ -33,6 +33,19 @@ def check_token(token: str) -> None:
     check_origin()
     if not hmac.compare_digest(token.encode(), form_token().encode()):  # bytes: text would have to be ASCII
         raise Forbidden("this form is out of date: go back, reload the page and try again")
+
+
+async def sent() -> Any:
+    """The form that was sent, by a page of ours: a cookie comes along with whatever sends it, a token does not."""
+    form = await request.form
+    if (await actor()).via in ("cookie", "open"):
+        check_token(form.get("token", ""))
+    return form
+
+
+def server() -> Roci:
+    """This ROCI itself, for what goes on after the request."""
+    return cast(Roci, cast(Any, roci)._get_current_object())
 
 
 def is_https() -> bool:

@@ -11,18 +11,17 @@ from quart import Blueprint, Response, jsonify, make_response, redirect, render_
 
 from roci import SYSTEM, Actor, Invalid, RociError, __version__, current_actor
 
-from ..agent.hub import Hub
 from ..auth import cookies
 from ..auth.factors import SecondFactorRequired
 from ..auth.passwords import Passwords
 from ..auth.sign_in import require_factor, takes_passwords, with_password
 from ..core.app import identify, refused
 from ..domain import credentials
-from ..surfaces.http import base_url, check_origin, client_address, public, read_body, roci
+from ..surfaces.http import check_origin, client_address, public, read_body, roci
 from .forms import check_token, form_token, local_path, site, welcome
-from .install import install_line
 from .oidc import offered
 from .second import lead_on
+from .ui import dashboard
 
 routes = Blueprint("pages", __name__)
 
@@ -63,20 +62,7 @@ async def _start() -> Any:
     who: Actor | None = await identify(roci)
     if who is None:
         return redirect("/login", 303)
-    hub = roci.part(Hub)
-    hosts = [live.host for live in hub.roster.values()]
-    return await render_template(
-        "start.html",
-        name=who.name,
-        may_see_hosts=roci.may(who, "hosts.read"),
-        may_sign_out=who.via == "cookie",
-        token=form_token(),
-        hosts=len(hosts),
-        connected=hub.connected,
-        pending=sum(host.status == "pending" for host in hosts),
-        address=base_url(),
-        line=install_line(base_url()),
-    )
+    return await dashboard.show(who)
 
 
 @routes.get("/login")

@@ -1,0 +1,96 @@
+"""How things look on pages: a host with what it is doing, an application with its colour. Pure, but for live state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roci import Roci, Spec
+
+from ...agent import wire
+from ...agent.hub import Hub, Live
+from ...agent.sample import Sample
+from ...domain.applications import Application
+from ...work.metrics import Metrics
+
+TONES = {
+    "running": "good",
+    "succeeded": "good",
+    "online": "good",
+    "deploying": "busy",
+    "pending": "busy",
+    "failed": "bad",
+    "offline": "bad",
+    "timed_out": "bad",
+    "interrupted": "bad",
+    "critical": "bad",
+    "warning": "busy",
+}
+
+
+def tone(status: str) -> str:
+    """The colour of a word: good, busy, bad or plain. The word itself is always shown, too."""
+    return TONES.get(status, "plain")
+
+
+@dataclass(frozen=True)
+class HostRow:
+    """A host as lists show it. `containers` None: nobody knows."""
+
+    id: str
+    name: str
+    state: str  # online, offline, pending, rejected
+    address: str
+    is_here: bool
+    running: int | None
+    containers: int | None
+    engine_error: str | None
+    sample: Sample | None
+    last_seen: object
+
+    @property
+    def tone(self) -> str:
+        return tone(self.state)
+
+    @property
+    def disk(self) -> float | None:
+        """Percent of the fullest disk."""
+        found = [disk.percent for disk in self.sample.disk_usage if disk.percent is not None] if self.sample else []
+        return max(found, default=None)
+
+
+def host_row(roci: Roci, live: Live) -> HostRow:
+    host = live.host
+    approved = host.status == "approved"
+    known = live.containers if approved and live.is_connected else None
+    return HostRow(
+        id=host.id,
+        name=host.hostname,
+        state=("online" if live.is_connected else "offline") if approved else host.status,
+        address=host.effective_ip,
+        is_here=host.local,
+        running=None if known is None else sum(is_running(each) for each in known),
+        containers=None if known is None else len(known),
+        engine_error=live.engine_error,
+        sample=roci.part(Metrics).latest(host.id) if approved else None,
+        last_seen=live.last_seen,
+    )
+
+
+def host_rows(roci: Roci) -> list[HostRow]:
+    """What needs somebody first: those that wait, those that are away, then by name."""
+    order = {"pending": 0, "offline": 1, "online": 2, "rejected": 3}
+    rows = [host_row(roci, live) for live in roci.part(Hub).roster.values()]
+    return sorted(rows, key=lambda row: (order[row.state], row.name.lower()))
+
+
+def is_running(container: wire.Container) -> bool:
+    return container.status.startswith(("running", "Up"))
+
+
+def containers_of(application: Application, live: Live | None) -> list[wire.Container] | None:
+    """The containers of an application; None: its host cannot be asked."""
+    known = live.containers if live is not None and live.is_connected else None
+    if known is None:
+        return None
+    project = Spec(application.name, "").project
+    return [each for each in known if each.app == project]

@@ -1,0 +1,78 @@
+"""Pages and panels of plugins, and the stream that tells open pages what changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from quart import Blueprint
+
+from roci import Roci, Settings, core, hookimpl
+from roci_plugins.agent.scripted import scripted_agent
+from roci_plugins.domain import access, credentials
+from roci_plugins.domain.principals import NewPrincipal
+from roci_plugins.surfaces.http import needs
+from roci_plugins.web.live import Changes
+from roci_plugins.web.shell import Page, Panel, render
+from roci_plugins.work import enrol
+
+weather = Blueprint("weather", __name__)
+
+
+@weather.get("/weather")
+@needs("hosts.read")
+async def show() -> str:
+    return await render("hosts.html", "Weather", hosts=[], line="sunny")
+
+
+class Weather:
+    """A stranger's plugin: a page, and a panel on each host."""
+
+    @hookimpl
+    def register_pages(self, roci: Roci) -> list[Page]:
+        return [Page("weather", "Weather", "/weather", weather, "hosts.read")]
+
+    @hookimpl
+    def register_panels(self, roci: Roci) -> list[Panel]:
+        async def sky(roci: Roci, host_id: str) -> str | None:
+            return "<p>no clouds over this host</p>"
+
+        return [Panel("sky", "The sky", "host", sky, "hosts.read")]
+
+
+@pytest.fixture
+async def roci(tmp_path: Path) -> AsyncIterator[Roci]:
+    instance = Roci(Settings(data_dir=str(tmp_path), local_agent=False), [Weather()])
+    async with instance.running():
+        yield instance
+
+
+async def test_register_pages_adds_a_page_and_its_entry_and_register_panels_a_part_of_hosts(roci: Roci) -> None:
+    client = core("app").create_app(roci).test_client()
+    admin = await roci.write(access.add_administrator, NewPrincipal("admin"))
+    client.set_cookie("localhost", "roci_session", await roci.write(credentials.log_in, admin))
+    page = await (await client.get("/weather")).get_data(as_text=True)
+    assert "<h1>Hosts</h1>" in page and 'href="/weather" aria-current="page"' in page
+    async with scripted_agent(roci) as agent:
+        await agent.register("nas")
+        await enrol.approve(roci, agent.agent_id)
+        page = await (await client.get(f"/hosts/{agent.agent_id}")).get_data(as_text=True)
+    assert "The sky" in page and "no clouds over this host" in page
+
+
+async def test_a_page_hears_of_its_topics_once_however_often_they_change(roci: Roci) -> None:
+    changes = roci.part(Changes)
+    following = changes.follow({"hosts"})
+    assert (await anext(following)).event == "ready"
+    for topic in ("hosts", "operations", "hosts"):
+        changes.note(topic)
+    assert (await anext(following)).event == "hosts"
+    waiting = asyncio.ensure_future(following.__anext__())
+    async with scripted_agent(roci) as agent:
+        await agent.register("nas")
+        await enrol.approve(roci, agent.agent_id)
+        async with asyncio.timeout(10):
+            assert (await waiting).event == "hosts"
+    await following.aclose()  # type: ignore[attr-defined]
