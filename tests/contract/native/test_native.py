@@ -337,7 +337,19 @@ async def test_a_write_that_another_site_caused_is_refused(api: Api) -> None:
     assert (await api("POST", "/policies/reload", headers={"Origin": "http://localhost"}))[0] == 200
 
 
-HERE = "health agents applications policies operations users me tokens roles bindings access".split()
+HERE = [
+    "health",
+    "agents",
+    "applications",
+    "policies",
+    "operations",
+    "users",
+    "me",
+    "tokens",
+    "roles",
+    "bindings",
+    "access",
+]
 
 
 async def test_the_seeds_routes_are_all_there(client: Client) -> None:
