@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Collection
 
 from roci import Conflict, Sensitive, TooMany
@@ -12,6 +13,7 @@ from .hostkeys import HostKey
 from .hosts import Host, Introduction
 from .policies import Decision
 
+log = logging.getLogger("roci.enrol")
 MOST_STRANGERS = 1000  # hosts that are not approved: they may not fill the disk
 
 
@@ -56,7 +58,7 @@ def register(
 ) -> Admission:
     """Take up or make the agent's record. Only pending ones are decided, which needs a decision: Undecided."""
     if key := hostkeys.presented(token):
-        return _by_key(key, introduction)
+        return _by_key(key, introduction, connected)
     host = known(introduction, agent_id, token, connected)
     if decision is None and (host is None or host.status == "pending"):
         raise Undecided("the policies must be asked first")
@@ -65,7 +67,7 @@ def register(
             raise TooMany(f"{MOST_STRANGERS} hosts already wait for a decision", retry_after=300)
         host = hosts.add(introduction)
     else:
-        hosts.refresh(host, introduction)
+        hosts.refresh(host, _by_its_name(host, introduction, connected))
     if (
         decision
         and host.status == "pending"
@@ -79,10 +81,20 @@ def register(
     return Admission(host, token_for(host))
 
 
-def _by_key(key: HostKey, introduction: Introduction) -> Admission:
+def _by_key(key: HostKey, introduction: Introduction, connected: Collection[str]) -> Admission:
     """The key is all it has: with a token of its own it would stay when the key is revoked."""
     hostkeys.touch(key.id)
+    introduction = _by_its_name(hosts.get(key.host_id), introduction, connected)
     return Admission(hosts.by_key(key.host_id, introduction), None, key.id)
+
+
+def _by_its_name(host: Host, introduction: Introduction, connected: Collection[str]) -> Introduction:
+    """A host may be renamed, but not to what another one that is here is called: people would take it for that one."""
+    name = introduction.hostname
+    if name == host.hostname or not hosts.is_taken(name, connected, but=host.id):
+        return introduction
+    log.warning("%s says its name is %s, which is another host's: it keeps its own", host.hostname, name)
+    return dataclasses.replace(introduction, hostname=host.hostname)
 
 
 def token_for(host: Host) -> Sensitive | None:

@@ -1,4 +1,4 @@
-"""Keys with which a host speaks for itself: it sends its metrics, and asks about itself. Only digests are stored."""
+"""Keys with which a host speaks for itself: its agent comes in by one, sends its metrics. Only digests are stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RIGHTS = frozenset({"hosts.read", "metrics.write"})  # of its own host only: see
 LONGEST_NAME = 100
 VOCABULARY = {
     "hostkeys.list": "see the keys of a host",
-    "hostkeys.create": "make keys with which a host sends its metrics and asks about itself",
+    "hostkeys.create": "make keys of a host: an agent that shows one is that host in all it does",
     "hostkeys.revoke": "revoke keys of a host",
 }
 

@@ -136,6 +136,12 @@ def refresh(host: Host, introduction: Introduction) -> Host:
     return host
 
 
+def is_taken(hostname: str, connected: Collection[str], but: str) -> bool:
+    """Whether another approved host that is connected has this name."""
+    others = Host.select(Host.id).where(Host.hostname == hostname, Host.status == "approved", Host.id != but)
+    return any(host.id in connected for host in others)
+
+
 def find_by_token(host_id: str, token: str) -> Host | None:
     """The host whose agent holds this token; None for a wrong one, whatever record it names."""
     host: Host | None = Host.by_id(host_id)

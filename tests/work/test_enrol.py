@@ -213,6 +213,8 @@ async def test_a_heartbeat_of_a_removed_host_changes_nothing(roci: Roci) -> None
         (['{"type": "register"}'], wire.MALFORMED),
         (['{"type": "register", "hostname": ""}'], wire.MALFORMED),
         (['{"type": "register", "hostname": "a\\u0007b"}'], wire.MALFORMED),
+        (['{"type": "register", "hostname": "h", "q": NaN, "y": "\\ud800"}'], wire.MALFORMED),
+        (['{"type": "register", "hostname": "h", "q": NaN, "y": 1%s}' % ("0" * 5000)], wire.MALFORMED),
         (['{"type": "heartbeat", "containers": []}'], wire.NO_REGISTER),
         (['{"type": "of the future"}'], wire.NO_REGISTER),
     ],
@@ -506,3 +508,24 @@ async def test_wrong_keys_are_counted_as_other_strangers_are(roci: Roci) -> None
     async with scripted_agent(roci, peer="10.1.1.1") as agent:
         await agent.say("register", hostname="h", agent_token="chatops_wrong")
         assert await agent.closed() == wire.TRY_LATER
+
+
+async def test_an_agent_does_not_take_the_name_of_a_host_that_is_here(
+    roci: Roci, caplog: pytest.LogCaptureFixture
+) -> None:
+    await allow(roci, {"type": "any"})
+    async with scripted_agent(roci) as nas, scripted_agent(roci) as first:
+        await nas.register("nas")
+        answer = await first.register("pi", ip_address="10.0.0.2")
+        async with scripted_agent(roci) as again:
+            await again.register("nas", agent_id=answer["agent_id"], agent_token=answer["agent_token"])
+            assert roci.part(Hub).roster[again.agent_id].host.hostname == "pi"
+            assert "pi says its name is nas, which is another host's: it keeps its own" in caplog.text
+            _, key = await key_of(roci, again.agent_id)
+        async with scripted_agent(roci) as again:
+            await again.register("nas", agent_token=key)
+            assert roci.part(Hub).roster[again.agent_id].host.hostname == "pi"
+    await until(lambda: not roci.part(Hub).connected)
+    async with scripted_agent(roci) as again:
+        await again.register("nas", agent_token=key)
+        assert roci.part(Hub).roster[again.agent_id].host.hostname == "nas", "nobody here has that name"

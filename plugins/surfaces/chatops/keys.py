@@ -1,4 +1,4 @@
-"""/api/v1/api-keys: keys with which a host sends its metrics and asks about itself."""
+"""/api/v1/api-keys: keys by which a host's agent comes in, sends its metrics and asks about itself."""
 
 from __future__ import annotations
 
