@@ -17,7 +17,6 @@ LONGEST = 4 * 1024 * 1024  # bytes of one frame
 LONGEST_TEXT = 1024  # characters of what a container tells of itself
 MOST_CONTAINERS = 2000  # of one host
 LONGEST_MENDED = 512 * 1024  # bytes of a frame that is read although it is not quite JSON: that takes long
-LONGEST_MENDED = 512 * 1024  # bytes of a frame that is read although it is not quite JSON: that takes long
 LONGEST_OF_STRANGERS = 64 * 1024  # the same, of an agent that is not approved
 
 TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
@@ -373,8 +372,6 @@ def _decode(decoder: msgspec.json.Decoder[Any], text: str | bytes) -> Any:
 
 def without_strange_numbers(text: str | bytes) -> bytes:
     """NaN and Infinity are no JSON, and Python's own library writes them: here they are null. Empty: there are none."""
-    if len(text) > LONGEST_MENDED:
-        return b""
     if len(text) > LONGEST_MENDED:
         return b""
     found: list[str] = []
