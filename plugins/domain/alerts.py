@@ -349,17 +349,22 @@ def _tell(alert: Alert, kind: str, body: str) -> None:
     notices.enqueue(
         notices.Notice(
             kind=kind,
-            title=f"{alert.hostname}: {what}{' is over' if over else ''}",
-            body=body,
+            title=_line(f"{alert.hostname}: {what}{' is over' if over else ''}"),
+            body=_line(body),
             severity=alert.severity,
             host_id=alert.host_id,
             hostname=alert.hostname,
-            subject=alert.subject,
+            subject=_line(alert.subject),
             alert_id=alert.id,
             at=alert.resolved_at if over and alert.resolved_at else now(),
             data={**values, "resolved": over},
         )
     )
+
+
+def _line(text: str) -> str:
+    """What hosts say of themselves, as one line: it must not look like a line of ours."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _named(alert: Alert) -> tuple[str, str, str, str, str]:

@@ -236,3 +236,14 @@ def test_people_are_told_in_the_same_transaction(roci: Roci) -> None:
     ]
     assert {(each.alert_id, each.host_id, each.subject) for each in told} == {(alert.id, host.id, "web")}
     assert told[-1].body == "It is over. It was: worse"
+
+
+def test_a_name_that_a_host_made_up_is_one_line_in_what_people_are_told(roci: Roci) -> None:
+    name = "web\r\nBcc: me@evil\u2028\x1b[2J"
+    with roci.store.transaction():
+        channels.Channel.create(name="phone", kind="webhook")
+        fired(hot(add_host(), subject=name, type="container_stopped", message=f"the container {name} stopped"))
+        (told,) = map(notices.read, notices.Delivery.select())
+    assert told.title == "nas: container stopped web Bcc: me@evil [2J"
+    assert told.subject == "web Bcc: me@evil [2J"
+    assert told.body == "the container web Bcc: me@evil [2J stopped"
