@@ -98,12 +98,12 @@ class Journal:
         if entry := self._entries.get(command_id):
             entry.groups.pop(group, None)
 
-    def finish(self, result: wire.Result) -> None:
-        """A command has ended; its result is kept until the server has it."""
+    def finish(self, result: wire.Result, for_disk: wire.Result | None = None) -> None:
+        """A command has ended; its result is kept until the server has it. `for_disk`: what of it a restart leaves."""
         command_id = result.command_id or ""
         entry = self._entries.setdefault(command_id, Entry(command_id, "", ""))
         entry.result, entry.groups = result, {}
-        self._save(entry)
+        self._save(msgspec.structs.replace(entry, result=for_disk or result))
 
     def delivered(self, command_id: str) -> None:
         self._entries.pop(command_id, None)

@@ -6,6 +6,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
+from . import wire
 from .masking import Masker
 from .process import Stderr
 
@@ -121,6 +124,17 @@ class Output:
         """The ends of stdout and stderr, not masked, and whether something is missing."""
         stdout, stderr = self._raw["stdout"].last_bytes, self._raw["stderr"].last_bytes
         return stdout, stderr, self._raw["stdout"].is_cut or self._raw["stderr"].is_cut
+
+    def hidden(self, result: wire.Result) -> wire.Result:
+        """A result as it may lie on a disk: without the values its command was given, and marked where it had some."""
+        streams = {name: self._masked(tail) for name, tail in self._raw.items() if getattr(result, name)}
+        if all(getattr(result, name) == text for name, text in streams.items()):
+            return result
+        return msgspec.structs.replace(result, **streams, data={**result.data, wire.MASKED: True})
+
+    def _masked(self, tail: Tail) -> str:
+        text = tail.last_bytes
+        return self._masker.mask(self._masker.without_cut_value(text) if tail.is_cut else text)
 
     def end(self, last: str) -> str:
         """All that is to be told: the end of the output, then the last word, unless it was said already."""

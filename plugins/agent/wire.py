@@ -105,6 +105,9 @@ class Result(Message, tag="result", kw_only=True):
     data: dict[str, Any] = {}
 
 
+MASKED = "masked"  # in a result's data: its streams are not as they were, since the agent was restarted meanwhile
+
+
 class Output(Message, tag="output", kw_only=True):
     """A piece of a running command's output."""
 

@@ -301,16 +301,16 @@ class Worker:
             result.stdout, result.stderr, result.truncated = output.streams()
         result.duration_ms = int((time.monotonic() - began) * 1000)
         if not (hand and hand.reads):
-            self._keep(command_id, result)
+            self._keep(command_id, result, output)
         await output.finish()
         if to := only or self._connection:
             with contextlib.suppress(wire.Closed):  # it is in the journal, and the next connection delivers it
                 await self._deliver(to, result)
         self._changed.set()
 
-    def _keep(self, command_id: str, result: wire.Result) -> None:
+    def _keep(self, command_id: str, result: wire.Result, output: Output) -> None:
         try:
-            self.journal.finish(result)
+            self.journal.finish(result, output.hidden(result))
         except OSError as error:
             log.error("the result of %s cannot be kept: %s", command_id, error)
 

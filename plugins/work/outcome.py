@@ -49,7 +49,8 @@ def _streams(run: Run, result: wire.Result, merged: str) -> dict[str, Any]:
     stdout, stderr = (tail_of(text, STREAMS) for text in printed)
     cut = result.truncated or len(stdout) < len(printed[0]) or len(stderr) < len(printed[1])
     more = {"duration_ms": took, "truncated": cut}
-    run.raw = {"stdout": stdout, "stderr": stderr, **more}
+    if not result.data.get(wire.MASKED):
+        run.raw = {"stdout": stdout, "stderr": stderr, **more}
     return {"stdout": run.hide(stdout, cut), "stderr": run.hide(stderr, cut), **more}
 
 

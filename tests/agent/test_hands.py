@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from roci import Site, Spec, Step, StepFailed
+from roci_plugins.agent.journal import Journal
 from roci_plugins.agent.process import Stderr
 from roci_plugins.agent.scripted import until
 from roci_plugins.agent.worker import Worker
@@ -77,6 +78,20 @@ async def test_a_result_has_both_streams_as_they_were_and_one_text_masked(host: 
     assert result["stdout"] == "break {'TOKEN': 'supersecret99'}\n" and result["stderr"] == "trouble\n"
     assert result["output"] == "break {'TOKEN': '***'}\ntrouble\n"
     assert isinstance(result["duration_ms"], int) and not result.get("truncated")
+
+
+async def test_what_a_command_was_given_is_not_on_the_disk_and_still_told_once(host: Host) -> None:
+    await host.connect()
+    await host.say("exec", command_id="c1", command="break", env={"TOKEN": "supersecret99"})
+    assert "supersecret99" in (await host.hear("result"))["stdout"]
+    (path,) = host.journal._folder.glob("*.json")
+    assert "supersecret99" not in path.read_text()
+    (again,) = host.journal.undelivered()
+    assert "supersecret99" in again.stdout and not again.data
+    restarted = Journal(host.journal._folder.parent)
+    restarted.recover()
+    (later,) = restarted.undelivered()
+    assert later.stdout == "break {'TOKEN': '***'}\n" and later.stderr == "trouble\n" and later.data == {"masked": True}
 
 
 async def restart(site: Site, args: Mapping[str, Any]) -> AsyncIterator[str]:

@@ -72,6 +72,16 @@ async def test_a_command_is_recorded_sent_and_its_streams_come_back_apart(roci: 
     assert b"careful" in stored(roci) and SECRET.encode() not in stored(roci)
 
 
+async def test_what_an_agent_says_is_masked_is_not_taken_for_what_was_printed(roci: Roci, agent: ScriptedAgent) -> None:
+    run = await execute.execute(roci, agent.agent_id, "echo $FOO", None, {"FOO": SECRET})
+    await agent.hear()
+    said = {"stdout": "***\n", "data": {"masked": True}}
+    await agent.say("result", command_id=run.operation.id, success=True, exit_code=0, output="***\n", **said)
+    row = await ended(roci, run)
+    assert row.result["stdout"] == "***\n"
+    assert run.raw is None and roci.part(Operator).result(row, current_actor.get()) == row.result
+
+
 async def test_what_a_client_says_of_itself_shows_no_secret_either(roci: Roci, agent: ScriptedAgent) -> None:
     context = {"provider": "ci", "more": {"url": "https://me:hunter2x@git.lan/x"}, "list": [f"--token={SECRET}", 3]}
     token = current_cause.set(Cause("run-7", context))
@@ -172,6 +182,9 @@ async def test_a_host_that_is_unknown_away_or_unwilling_is_told_apart(roci: Roci
             await execute.execute(roci, agent.agent_id, "true")
         with pytest.raises(NotReady, match="reboot"):
             await execute.reboot(roci, agent.agent_id)
+        async with able_agent(roci, hostname="old", capabilities=["ack", "cancel"]) as old:
+            with pytest.raises(NotReady, match="agent on old is older than this server and knows no exec: update it"):
+                await execute.execute(roci, old.agent_id, "true")
         async with able_agent(roci, hostname="h2") as other:
             await other.hang_up()
             await other.closed()
