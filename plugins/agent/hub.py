@@ -112,6 +112,10 @@ class Hub:
         link = self.require(host_id)
         if capability not in link.capabilities:
             hostname = self.roster[host_id].host.hostname
+            if not any(wire.kind_of(hand) in link.capabilities for hand in wire.HANDS):
+                raise NotReady(
+                    f"the agent on {hostname} is older than this server and knows no {capability}: update it"
+                )
             raise NotReady(f"the host {hostname} does not allow {capability}: add it to agent.allow (--allow) there")
         return link
 
@@ -320,7 +324,8 @@ class Hub:
         try:
             await self._roci.write(hosts.record_heartbeats, rows)
         except RociError as error:
-            log.warning("heartbeats are not saved yet: %s", error.message)
+            if self._complaints.may("heartbeats"):
+                log.warning("heartbeats are not saved yet: %s", error.message)
             self._dirty |= dirty
             for live, (_, containers, _) in zip(lives, rows, strict=True):
                 live.unsaved = live.unsaved or containers is not None

@@ -9,6 +9,7 @@ import fcntl
 import functools
 import logging
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from roci import Event, Migration, Settings, StartupError, Unavailable, now, out
 T = TypeVar("T")
 log = logging.getLogger("roci.store")
 TOGETHER = 64  # writes in one commit
+FULL_FOR = 60.0  # seconds for which a full disk counts as full, unless a write fails again
 
 
 class _Write:
@@ -61,6 +63,7 @@ class Store:
         )
         self._writer = ThreadPoolExecutor(1, "roci-write", self.db.connect)
         self._waiting: deque[_Write] = deque()
+        self._full_at = float("-inf")  # monotonic, when the disk was last found full
         self._readers = ThreadPoolExecutor(readers, "roci-read", self._connect_reader)
 
     def _connect_reader(self) -> None:
@@ -75,6 +78,11 @@ class Store:
         self._waiting.append(write)
         result: tuple[T, list[Event]] = await self._run(self._writer, self._settle, write)
         return result
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the disk was, within the last minute."""
+        return time.monotonic() - self._full_at < FULL_FOR
 
     @property
     def waiting(self) -> int:
@@ -124,7 +132,9 @@ class Store:
         except (peewee.OperationalError, sqlite3.OperationalError) as error:
             if not _is_full(error):
                 raise
-            log.error("the disk that holds %s is full", self.path)
+            if not self.is_full:  # it fails many times a second
+                log.error("the disk that holds %s is full", self.path)
+            self._full_at = time.monotonic()
             raise Unavailable("the disk that holds ROCI's data is full: nothing was changed; free some space") from None
 
     @contextlib.contextmanager

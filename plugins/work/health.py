@@ -65,4 +65,7 @@ def register_health_checks(roci: Roci) -> list[HealthCheck]:
         await roci.read(lambda: roci.store.db.execute_sql("select 1 from migration limit 1"))  # type: ignore[no-untyped-call]
         return None
 
-    return [HealthCheck("database", answers)]
+    async def has_room() -> str | None:
+        return "the disk that holds ROCI's data is full: free some space" if roci.store.is_full else None
+
+    return [HealthCheck("database", answers), HealthCheck("disk", has_room)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roci import Roci
+from roci import Roci, Unavailable
 from roci_plugins.agent import wire
 from roci_plugins.agent.hub import Hub, Live
 from roci_plugins.agent.scripted import scripted_agent, until
@@ -33,6 +33,27 @@ class Heard:
 
     def left(self, live: Live) -> None:
         self._note("left")
+
+
+async def test_heartbeats_that_cannot_be_saved_are_complained_of_once_a_minute(
+    roci: Roci, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def full(*_: Any) -> None:
+        raise Unavailable("the disk is full")
+
+    async with scripted_agent(roci) as agent:
+        await agent.register("nas")
+        await agent.say("heartbeat")
+        await agent.say("ping")
+        await agent.hear()
+        with monkeypatch.context() as patched:
+            patched.setattr(roci, "write", full)
+            roci.part(Hub)._dirty.add(agent.agent_id)
+            for _ in range(3):
+                await roci.part(Hub).flush()
+    assert [line for line in caplog.messages if "not saved" in line] == [
+        "heartbeats are not saved yet: the disk is full"
+    ]
 
 
 async def test_a_watcher_that_fails_costs_neither_the_link_nor_other_watchers(

@@ -209,7 +209,9 @@ async def test_a_write_that_fails_takes_back_nothing_of_those_it_shares_a_commit
     assert (await shelf.read(count), pantry.heard) == (2, ["plums", "pears"])
 
 
-async def test_a_disk_that_fills_up_fails_every_write_of_the_commit_and_keeps_nothing(shelf: Roci, pantry: Pantry):
+async def test_a_disk_that_fills_up_fails_every_write_of_the_commit_and_keeps_nothing(
+    shelf: Roci, pantry: Pantry, caplog: pytest.LogCaptureFixture
+):
     def limit() -> None:
         (pages,) = shelf.store.db.execute_sql("pragma page_count").fetchone()
         shelf.store.db.execute_sql(f"pragma max_page_count = {pages}")
@@ -220,6 +222,7 @@ async def test_a_disk_that_fills_up_fails_every_write_of_the_commit_and_keeps_no
         for name in ("plums", "f" * 1_000_000, "pears"):
             begun.append(asyncio.create_task(shelf.write(fill, name)))
     assert [type(task.exception()) for task in begun] == [Unavailable] * 3
+    assert shelf.store.is_full and sum(line.endswith("is full") for line in caplog.messages) == 1, "said once"
     assert (await shelf.read(count), pantry.heard) == (1, ["before"])
     await shelf.store.alter(lambda: shelf.store.db.execute_sql("pragma max_page_count = 1000000"))
     await shelf.write(fill, "after")

@@ -393,6 +393,19 @@ async def test_a_host_that_stays_away_is_offline_until_it_is_back(
     assert await types(roci) == []
 
 
+async def test_the_time_of_absence_counts_from_the_last_word(roci: Roci, agent: ScriptedAgent, clock: Clock) -> None:
+    judge = roci.part(Judge)
+    judge.settings.offline_after = 60
+    roci.part(Hub).roster[agent.agent_id].heard -= 45  # a link that was silent for so long is closed
+    await agent.hang_up()
+    await until(lambda: not roci.part(Hub).connected)
+    judge.sweep()
+    assert await types(roci) == []
+    clock.now += 15
+    judge.sweep()
+    assert await types(roci) == [("host_offline", "")]
+
+
 async def test_a_host_that_cannot_be_judged_does_not_keep_others_from_it(
     roci: Roci, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -50,7 +51,7 @@ class Judge:
         self.settings = roci.section(AlertSettings)
         self.board = Board(roci)
         self._rules: dict[str, dict[str, Rule]] = {}  # the enabled thresholds of each host
-        self._gone: dict[str, float] = {}  # hosts that are not connected, and since when
+        self._gone: dict[str, float] = {}  # hosts that are not connected, and when they last said something
         self._met: set[str] = set()  # those that were, since the start
         self._watched: dict[str, Watched] = {}
         self._growth: dict[str, Growth] = {}
@@ -187,7 +188,7 @@ class Judge:
         """It may be back in a moment: the sweep decides."""
         if live.host.id not in self._hub.roster:
             return
-        self._gone[live.host.id] = self._clock()
+        self._gone[live.host.id] = self._clock() - (time.monotonic() - live.heard)  # when it was last heard
         for rule in self._rules.get(live.host.id, {}).values():
             if rule.metric != "service":
                 rule.since = None  # nobody knows how it was meanwhile

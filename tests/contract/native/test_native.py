@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -296,6 +297,7 @@ async def test_a_revision_counts_as_deployed_once_a_deploy_of_it_succeeded(roci:
 
 async def test_an_application_has_not_drifted_to_one_whose_name_it_begins(roci: Roci, api: Api) -> None:
     await api.policy()
+    roci.part(Hub).times.paced = False
     async with scripted_agent(roci) as agent:
         await agent.register("h1")
         path = f"/applications/{(await api.app('web'))['id']}"
@@ -313,6 +315,30 @@ async def test_an_application_has_not_drifted_to_one_whose_name_it_begins(roci: 
             await agent.hear()
             app = (await api("GET", path))[1]
             assert (app["drift"], not app["containers"]) == (drift, drift), container
+
+
+async def test_a_full_disk_is_a_problem_of_health(roci: Roci, api: Api) -> None:
+    roci.store._full_at = time.monotonic()
+    status, body = await api("GET", "/health")
+    assert status == 200 and "disk" in body["problems"] and body["status"] == "degraded"
+
+
+@pytest.mark.parametrize("left", [[], [{"id": "1", "name": "a1-w-1", "app": "a1", "image": "x", "status": "exited"}]])
+async def test_an_application_whose_containers_are_gone_has_drifted_after_three_heartbeats(
+    roci: Roci, api: Api, left: list[dict[str, str]]
+) -> None:
+    await api.policy()
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        path = f"/applications/{(await api.app())['id']}"
+        await api("POST", f"{path}/deploy", {"agent_id": agent.agent_id})
+        await agent.answer()
+        runs = {"id": "1", "name": "a1_w.1.x", "app": "a1", "image": "x", "status": "running"}  # as a swarm names it
+        for containers, drift in [([runs], False), (left, False), (left, False), (left, True)]:
+            await agent.say("heartbeat", containers=containers)
+            await agent.say("ping")
+            await agent.hear()
+            assert (await api("GET", path))[1]["drift"] is drift
 
 
 async def test_no_operation_is_ever_pending(app: Quart) -> None:
