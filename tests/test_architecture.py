@@ -35,7 +35,13 @@ BELOW: dict[str, set[str]] = {
     "web": {"domain", "work", "auth", "surfaces", "core", "agent"},
     "commands": {"domain", "work", "agent", "auth", "web", "core"},
 }
-HUB_SIDE = {"hub.py", "live.py", "socket.py", "local.py", "scripted.py"}  # the server's end of the link may know the domain
+HUB_SIDE = {
+    "hub.py",
+    "live.py",
+    "socket.py",
+    "local.py",
+    "scripted.py",
+}  # the server's end of the link may know the domain
 FORBIDDEN = {
     "domain": {"quart", "hypercorn", "asyncio", "click", "httpx", "docker"},
     "matchers": {"quart", "peewee", "subprocess", "asyncio", "socket"},
