@@ -29,6 +29,7 @@ THREADS = 16  # calls at once; with more than that outstanding the engine counts
 STREAMS = 32  # streams at once, beside those calls
 AHEAD = 64  # pieces of a stream that are read before somebody takes them
 PATIENCE = 600.0  # seconds between two pieces of a stream, such as the progress of a pull
+KILLED, ASKED = "Exited (137)", 8  # containers of that state, and how many of them are asked about at one time
 START = "start it with `sudo systemctl enable --now docker`"
 
 
@@ -53,6 +54,7 @@ class Engine:
         self.address = address
         self._limit = limit
         self.listed: list[dict[str, Any]] = []  # what `containers` said last
+        self._kills: dict[str, bool | None] = {}  # of those listed that were killed: for want of memory?
         self._client: Any = None
         self._slots = threading.BoundedSemaphore(THREADS)
         self._streams = threading.BoundedSemaphore(STREAMS)
@@ -109,10 +111,27 @@ class Engine:
             ended.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
 
     async def containers(self) -> list[dict[str, Any]]:
-        """Every container, running or not, in the shape that heartbeats carry. One call, nothing inspected."""
+        """Every container, running or not, in the shape that heartbeats carry. One call, but for what was killed."""
         found = await self.call(lambda api: api.containers(all=True))
         self.listed = [described(container) for container in found]
+        await self._tell_of_kills({one["id"]: one for one in self.listed if one["state"].startswith(KILLED)})
         return self.listed
+
+    async def _tell_of_kills(self, killed: Mapping[str, dict[str, Any]]) -> None:
+        """Whether it was for want of memory, or by hand. Each is asked about once, a few in one heartbeat."""
+        self._kills = {id: oom for id, oom in self._kills.items() if id in killed}
+        with contextlib.suppress(Unavailable):
+            for id in [id for id in killed if id not in self._kills][:ASKED]:
+                self._kills[id] = await self._was_for_memory(id)
+        for id, oom in self._kills.items():
+            killed[id]["oom"] = oom
+
+    async def _was_for_memory(self, id: str) -> bool | None:
+        try:
+            found = await self.call(lambda api: api.inspect_container(id)["State"], limit=MOMENT)
+        except Refused:  # it is gone
+            return None
+        return bool(found.get("OOMKilled"))
 
     async def manages_swarm(self) -> bool:
         """Whether this engine is a manager of a swarm. Raises Unavailable."""

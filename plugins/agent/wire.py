@@ -74,6 +74,7 @@ class Container(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     created: str | None = None
     ports: list[str] = []
     app: str | None = None  # the Compose project
+    oom: bool | None = None  # of one that was killed: for want of memory? None: not known
 
     def __post_init__(self) -> None:
         for field in TEXTS:
@@ -81,7 +82,7 @@ class Container(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
                 setattr(self, field, text[:LONGEST_TEXT])
 
 
-TEXTS = tuple(field for field in Container.__struct_fields__ if field != "ports")
+TEXTS = tuple(field for field in Container.__struct_fields__ if field not in ("ports", "oom"))
 
 NOT_SAID = msgspec.Raw()  # the engine did not say; never the same as []
 

@@ -98,6 +98,26 @@ async def test_all_containers_come_by_one_call_in_the_version_the_engine_speaks(
     assert [path.partition("?")[0] for path in fake.asked] == ["/version", *["/v1.41/containers/json"] * 2]
 
 
+async def test_what_was_killed_is_asked_about_once_for_whether_it_took_too_much_memory(fake: FakeEngine) -> None:
+    killed = [
+        {"Id": f"{at:012}{'f' * 52}", "Names": [f"/c{at}"], "State": "exited", "Status": "Exited (137) 3 days ago"}
+        for at in range(10)
+    ]
+    died = {"Id": "d" * 64, "Names": ["/died"], "State": "exited", "Status": "Exited (1) 3 days ago"}
+    fake.answers["/v1.41/containers/json"] = (200, [*killed, died])
+    for at in range(1, 10):  # the first is gone when it is asked about
+        fake.answers[f"/v1.41/containers/{at:012}/json"] = (200, {"State": {"OOMKilled": at % 2 == 0}})
+    engine = Engine(fake.address)
+    first = [one.get("oom") for one in await engine.containers()]
+    assert first == [None, False, True, False, True, False, True, False, None, None, None], "a few at one time"
+    assert [one.get("oom") for one in await engine.containers()][8:] == [True, False, None]
+    asked = len(fake.asked)
+    assert [one.get("oom") for one in await engine.containers()][:3] == [None, False, True]
+    assert len(fake.asked) == asked + 1
+    fake.answers["/v1.41/containers/json"] = (200, [CONTAINER])
+    assert await engine.containers() == [SHOWN] and engine._kills == {}
+
+
 async def test_the_engines_no_comes_in_its_words(fake: FakeEngine) -> None:
     with pytest.raises(Refused, match="no such thing") as error:
         await Engine(fake.address).call(lambda api: api.inspect_container("x"))

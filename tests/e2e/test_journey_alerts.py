@@ -114,7 +114,7 @@ def test_a_container_that_falls_ill_is_told_of_and_resolves_when_it_is_well(
     second = 10**9
     health = {"test": ["CMD-SHELL", "test ! -e /tmp/ill"], "interval": second, "retries": 1, "timeout": 30 * second}
     ill, dead = unique("ill"), unique("dead")
-    patient, victim = box(ill, healthcheck=health), box(dead)
+    patient, victim = box(ill, healthcheck=health), box(dead, command=until_told("sh -c 'exit 3'"))
     server = new_server(environment={**QUICK, **AT_ONCE})
     told_by(receiver, server)
     admit(server.api, {"type": "any"})
@@ -130,11 +130,39 @@ def test_a_container_that_falls_ill_is_told_of_and_resolves_when_it_is_well(
     assert patient.exec_run(["rm", "/tmp/ill"]).exit_code == 0
     over(server.api, receiver, alert)
 
-    victim.kill()
+    assert victim.exec_run(["touch", "/tmp/die"]).exit_code == 0
     alert = the_alert(server.api, "container_stopped", dead)
-    assert alert["message"] == f"the container {dead} stopped with exit code 137 on {host}"
+    assert alert["message"] == f"the container {dead} stopped with exit code 3 on {host}"
     victim.start()
     over(server.api, receiver, alert)
+
+
+def test_a_container_that_takes_too_much_memory_is_told_of_and_one_that_is_stopped_by_hand_is_not(
+    new_server: NewServer, new_agent: NewAgent, engine: str, box: Callable[..., Any]
+) -> None:
+    hungry, stubborn = unique("hungry"), unique("stubborn")
+    deaf = ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]
+    greedy, deaf_one = box(hungry, command=until_told("tail /dev/zero"), mem_limit="32m"), box(stubborn, command=deaf)
+    server = new_server(environment={**QUICK, **AT_ONCE})
+    admit(server.api, {"type": "any"})
+    host = unique("ward")
+    new_agent(server.url, host, docker_host=engine)
+    agent(server.api, host, 60)
+    for name in (hungry, stubborn):
+        wait_for(lambda name=name: state_of(server.api, host, name).startswith("Up"), 60, "what runs")
+
+    deaf_one.stop(timeout=1)
+    assert deaf_one.wait()["StatusCode"] == 137
+    wait_for(lambda: "(137)" in state_of(server.api, host, stubborn), 60, "its end")
+    assert greedy.exec_run(["touch", "/tmp/die"]).exit_code == 0
+    alert = the_alert(server.api, "container_stopped", hungry)
+    assert alert["message"] == f"the container {hungry} ran out of memory on {host}"
+    assert stubborn not in {each["subject"] for each in get(server.api, "/api/v1/alerting/alerts")["alerts"]}
+
+
+def until_told(then: str) -> list[str]:
+    """A command that waits for a file, and then does this in its own place."""
+    return ["sh", "-c", f"rm -f /tmp/die; while [ ! -e /tmp/die ]; do sleep 0.1; done; exec {then}"]
 
 
 def state_of(api: Client, host: str, container: str) -> str:

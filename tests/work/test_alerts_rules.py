@@ -154,9 +154,11 @@ def test_numbers_that_are_too_long_to_mean_anything_say_nothing() -> None:
         assert exit_code(f"Exited ({'9' * digits}) 2 hours ago") is None
 
 
-def one(state: str, status: str = "", id: str = "aaaa", name: str = "web", app: str | None = None) -> Container:
+def one(
+    state: str, status: str = "", id: str = "aaaa", name: str = "web", app: str | None = None, oom: bool | None = None
+) -> Container:
     words = {"Up": "running", "Exited": "exited", "Restarting": "restarting", "Dead": "dead", "Created": "created"}
-    return Container(id=id, name=name, status=status or words[state.split()[0]], state=state, app=app)
+    return Container(id=id, name=name, status=status or words[state.split()[0]], state=state, app=app, oom=oom)
 
 
 def judged(
@@ -173,6 +175,7 @@ def judged(
 
 RUNS, DIED, ENDED = one("Up 5 minutes"), one("Exited (1) 1 second ago"), one("Exited (0) 1 second ago")
 SICK = one("Up 5 minutes (unhealthy)")
+KILLED = "Exited (137) 1 second ago"
 
 
 @pytest.mark.parametrize(
@@ -185,6 +188,9 @@ SICK = one("Up 5 minutes (unhealthy)")
         ([(0, [RUNS]), (15, [ENDED]), (60, [ENDED])], None),
         ([(0, [RUNS]), (15, [one("Exited (143) 1 second ago")]), (60, [one("Exited (143) 1 minute ago")])], None),
         ([(0, [RUNS]), (15, [one("Exited (137) 1 second ago")]), (60, [one("Exited (137) 1 minute ago")])], True),
+        ([(0, [RUNS]), (15, [one(KILLED, oom=True)]), (60, [one(KILLED, oom=True)])], True),
+        ([(0, [RUNS]), (15, [one(KILLED, oom=False)]), (60, [one(KILLED, oom=False)])], None),
+        ([(0, [RUNS]), (15, [one(KILLED)]), (30, [one(KILLED, oom=False)]), (60, [one(KILLED, oom=False)])], None),
         ([(0, [RUNS]), (15, [one("Dead")]), (60, [one("Dead")])], True),
         ([(0, [DIED]), (60, [DIED])], None),
         ([(0, [one("Created")]), (15, [DIED]), (60, [DIED])], None),
@@ -198,7 +204,10 @@ SICK = one("Up 5 minutes (unhealthy)")
         "it came back",
         "it was done",
         "it was asked to end",
-        "it was killed",
+        "it was killed, nobody knows why",
+        "it took too much memory",
+        "it was killed by hand",
+        "it was killed by hand, as is known later",
         "it is dead",
         "it was down before we came",
         "it never ran",

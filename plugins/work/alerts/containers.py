@@ -1,8 +1,9 @@
 """What a host's containers say of how they are, from one heartbeat to the next. Pure: the clock is given.
 
 A container counts as stopped when we saw it run and now see it ended with an exit code that no one asks for: not 0,
-not 130 (interrupted) or 143 (terminated), which is how programs end that are asked to. 137 (killed) counts: that is
-also how the kernel ends what takes too much memory. What ends while ROCI itself is at work on it does not count.
+not 130 (interrupted) or 143 (terminated), which is how programs end that are asked to. 137 (killed) counts where the
+host says that it was for want of memory, or cannot say: else somebody stopped a program that does not end when it is
+asked to. What ends while ROCI itself is at work on it does not count.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ...agent.wire import Container
 from .settings import AlertSettings
 
 UP, DOWN = ("running", "paused", "restarting"), ("exited", "dead")
-ASKED_FOR = (0, 130, 143)
+ASKED_FOR, KILLED = (0, 130, 143), 137
 LOOPING = 7.0  # seconds an engine waits before it restarts a container only when it has done so many times in a row
 AGE = re.compile(r"(Less than a|About an?|(?<!\d)\d{1,6}) (second|minute|hour|day|week|month|year)s?")
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604_800, "month": 2_592_000}
@@ -51,11 +52,12 @@ def exit_code(state: str) -> int | None:
 class Track:
     """One container, by its name: what is made again under a name is the same one here."""
 
-    __slots__ = ("age", "code", "down_since", "id", "is_starting", "restarts", "status", "unhealthy_since")
+    __slots__ = ("age", "code", "down_since", "id", "is_starting", "oom", "restarts", "status", "unhealthy_since")
 
     def __init__(self, id: str, status: str, age: float | None) -> None:
         self.id, self.status, self.age = id, status, age
         self.code: int | None = None
+        self.oom = False
         self.is_starting = False  # its health is not known yet
         self.down_since: float | None = None
         self.unhealthy_since: float | None = None
@@ -72,7 +74,7 @@ class Track:
         text = now.state or ""
         years = age(text)
         if now.status in DOWN:
-            self._see_down(now.status, exit_code(text), at, ours)
+            self._see_down(now, exit_code(text), at, ours)
         else:
             self.down_since = None
             if self._was_restarted(now, years) and not ours:
@@ -85,11 +87,12 @@ class Track:
             self.unhealthy_since = None
         self.id, self.status, self.age = now.id, now.status, years
 
-    def _see_down(self, status: str, code: int | None, at: float, ours: bool) -> None:
-        if ours or self.status not in (*UP, *DOWN):
+    def _see_down(self, now: Container, code: int | None, at: float, ours: bool) -> None:
+        by_hand = code == KILLED and now.oom is False  # which may be known only after it was seen
+        if ours or by_hand or self.status not in (*UP, *DOWN):
             self.down_since = None
-        elif self.status in UP and (status == "dead" or code not in ASKED_FOR):
-            self.down_since, self.code = at, code
+        elif self.status in UP and (now.status == "dead" or code not in ASKED_FOR):
+            self.down_since, self.code, self.oom = at, code, bool(now.oom)
 
     def _was_restarted(self, now: Container, years: float | None) -> bool:
         """By its engine: the same container, begun anew. One restart counts once, though it passes many states."""
@@ -114,8 +117,10 @@ class Track:
         if self.status not in DOWN:
             return Verdict("container_stopped", name, False)
         bad = True if self.down_since is not None and at - self.down_since >= after else None
-        code = "" if self.code is None else f" with exit code {self.code}"
-        return Verdict("container_stopped", name, bad, f"the container {name} stopped{code}")
+        how = "stopped" if self.code is None else f"stopped with exit code {self.code}"
+        return Verdict(
+            "container_stopped", name, bad, f"the container {name} {'ran out of memory' if self.oom else how}"
+        )
 
     def _restarting(self, name: str, at: float, restarts: int, minutes: float) -> Verdict:
         while self.restarts and at - self.restarts[0] > minutes * 60:
