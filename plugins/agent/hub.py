@@ -241,7 +241,7 @@ class Hub:
         live.held = None
         while True:
             frame = await self._next(live, channel)
-            if live.held and live.pace and live.pace.may_beat(clock()):
+            if live.held and live.pace and live.pace.may_beat(clock(), live.held.size):
                 await self._beat(live, live.held)
             if frame is None:
                 continue
@@ -264,7 +264,7 @@ class Hub:
 
     async def _heard(self, live: Live, link: Link, message: wire.FromAgent | None) -> None:
         match message:
-            case wire.Heartbeat() if live.pace is None or live.pace.may_beat(live.heard):
+            case wire.Heartbeat() if live.pace is None or live.pace.may_beat(live.heard, message.size):
                 await self._beat(live, message)
             case wire.Heartbeat():
                 live.held = message  # in the place of an older one

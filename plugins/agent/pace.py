@@ -5,6 +5,7 @@ from __future__ import annotations
 FRAMES, SIZE = 200.0, 4 * 1024 * 1024.0  # a second, on average; of the longest frame one
 AT_ONCE = 5.0  # seconds of both that may come at once
 BEATS = 10.0  # heartbeats that may
+LONG = 64 * 1024  # bytes of one for which it counts once more
 SHARE = 3.0  # an agent beats at most so often in one interval, or once a second
 
 
@@ -38,13 +39,14 @@ class Pace:
         self._frames, self._size = Bucket(FRAMES, FRAMES * AT_ONCE), Bucket(SIZE, SIZE * AT_ONCE)
         self.next_beat = 0.0  # when the next heartbeat may be taken in
 
-    def may_beat(self, at: float) -> bool:
-        """Whether a heartbeat is taken in now; then it counts."""
-        missing = 1.0 - self._beats.level(at)
+    def may_beat(self, at: float, size: int = 0) -> bool:
+        """Whether a heartbeat is taken in now; then it counts, a long one more than once."""
+        price = min(1.0 + size // LONG, BEATS)
+        missing = price - self._beats.level(at)
         if missing > 1e-9:
             self.next_beat = at + missing / self._beats.rate
             return False
-        self._beats.take(1.0, at)
+        self._beats.take(price, at)
         return True
 
     def pause(self, size: int, at: float) -> float:

@@ -93,6 +93,11 @@ class Heartbeat(Message, tag="heartbeat", kw_only=True):
     engine_error: str | None = None
     running_commands: list[str] | None = None  # None: an agent that does not tell
 
+    @property
+    def size(self) -> int:
+        """Bytes of what it tells."""
+        return memoryview(self.containers).nbytes + memoryview(self.metrics).nbytes
+
 
 class Result(Message, tag="result", kw_only=True):
     command_id: str | None = None

@@ -34,6 +34,13 @@ def test_heartbeats_are_taken_in_once_a_second_or_thrice_in_an_interval(interval
     )
 
 
+def test_long_heartbeats_are_taken_in_less_often_and_the_longest_still_is() -> None:
+    host = Pace(15.0)
+    assert sum(host.may_beat(100.0, 4 * pace.LONG) for _ in range(10)) == 2
+    assert not host.may_beat(104.0, wire.LONGEST) and host.next_beat == pytest.approx(110.0)
+    assert host.may_beat(110.0, wire.LONGEST)
+
+
 def test_one_frame_of_the_longest_is_read_in_a_second() -> None:
     host = Pace(15.0)
     assert sum(host.pause(wire.LONGEST, 100.0) == 0 for _ in range(5)) == 5
