@@ -41,6 +41,7 @@ ESSENTIAL: tuple[str, ...] = (
     "work.vitals",
     "work.fleet",
     "work.health",
+    "work.presence",
     "work.refusals",
     "surfaces.refusals",
     "agent.local",

@@ -21,7 +21,7 @@ from roci import Event, Malformed, NotReady, Roci, RociError, Task, Unauthentica
 from ..domain import enrolment, hosts
 from . import wire
 from .complaints import Complaints
-from .link import PARTING, Channel, Link
+from .link import PARTING, Channel, Farewell, Link
 from .live import Live as Live
 from .pace import Pace
 
@@ -139,8 +139,9 @@ class Hub:
             if not (link and link.closing):
                 raise
             cast(asyncio.Task[None], asyncio.current_task()).uncancel()  # it was our own close
-        except wire.Closed:
-            pass
+        except wire.Closed as closed:
+            if link and closed.code:
+                link.farewell = link.farewell or Farewell(closed.code, closed.reason)
         finally:
             if live and live.link is link:
                 self._detach(live)
@@ -300,7 +301,7 @@ class Hub:
             await self.listener.received(live, beat)
 
     def _detach(self, live: Live) -> None:
-        live.link = None
+        live.farewell, live.link = live.link.farewell if live.link else None, None
         live.version += 1
         live.running_apps.clear()
         log.info("%s is gone", live.host.hostname)

@@ -49,6 +49,7 @@ class Link:
         self.capabilities = frozenset(register.capabilities)
         self.boot_id = register.boot_id and register.boot_id[:64]
         self.closing = False
+        self.farewell: Farewell | None = None  # what was said first at the end, by either side
         self.key_id: str | None = None  # the host's key that its agent came in by
         self._channel = channel
         self._session = asyncio.current_task()
@@ -73,8 +74,9 @@ class Link:
         if self.closing:
             return
         self.closing = True
+        self.farewell = Farewell(code, reason[:100])
         with contextlib.suppress(NotReady):
-            self._put(Farewell(code, reason[:100]))
+            self._put(self.farewell)
         asyncio.get_running_loop().call_later(PARTING, self.cut)
 
     def cut(self) -> None:

@@ -10,7 +10,7 @@ from roci import now
 
 from ..domain import hosts
 from . import wire
-from .link import Link
+from .link import Farewell, Link
 from .pace import Pace
 
 App = tuple[str, str]  # a running container's Compose project, "" without one, and its name
@@ -23,6 +23,7 @@ class Live:
         self.host = host
         self.link: Link | None = None
         self.heard = 0.0  # the loop's clock, at the last frame
+        self.farewell: Farewell | None = None  # why its last connection ended, where that is known
         self.told_until = 0.0  # the same clock: until then it counts as here by what it told without a link
         self.last_seen: datetime.datetime | None = host.last_seen
         self.reported: bytes | None = None  # its containers, as JSON; None: not since this process started

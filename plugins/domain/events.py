@@ -37,6 +37,8 @@ VERBS = {
 OPERATIONS = {verb: operation for operation, verbs in VERBS.items() for verb in verbs}
 APPEND_ONLY = """create trigger if not exists recorded_no_{0} before {0} on recorded
 begin select raise(abort, 'the audit trail is append-only'); end"""
+HOST_OF = "json_extract(data, '$.host_id')"
+BY_HOST = f"create index if not exists recorded_host on recorded ({HOST_OF}, seq) where {HOST_OF} <> ''"
 
 
 class Recorded(peewee.Model):
@@ -69,6 +71,7 @@ class Recorded(peewee.Model):
         super().create_table(safe, **options)
         for change in ("update", "delete"):
             cls._meta.database.execute_sql(APPEND_ONLY.format(change))
+        cls._meta.database.execute_sql(BY_HOST)
 
 
 class RecordedHead(peewee.Model):
@@ -93,7 +96,8 @@ INSERT = f"insert into recorded ({', '.join(COLUMNS)}) values ({', '.join('?' * 
 
 @dataclasses.dataclass(frozen=True)
 class Where:
-    """A condition on a column, or on `actor` (id or name), `action` (the event, or what was refused) or `text`."""
+    """A condition on a column, or on `actor` (id or name), `host` (whose id the event has), `action` (the event, or
+    what was refused) or `text`."""
 
     column: str
     value: Any
@@ -117,6 +121,7 @@ def _contains(field: Any, value: Any) -> Any:
 SPECIAL = {
     "actor": _either("actor_id", "actor_name"),
     "text": _either("data", "before", "after", contains=True),
+    "host": lambda value: peewee.SQL(f"({HOST_OF} <> '' and {HOST_OF} = ?)", [value]),  # the first half is the index's
     "action": lambda value: (Recorded.name == value) | ((Recorded.noun == "attempt") & (Recorded.subject_id == value)),
 }
 TESTS: Mapping[str, Any] = {

@@ -114,7 +114,7 @@ def presented(secret: str | None) -> HostKey | None:
         return None
     row: HostKey | None = HostKey.get_or_none(HostKey.digest == digest(secret))
     if row is None or not row.is_active or row.host.local:
-        raise Unauthenticated("this key is unknown, expired or revoked")
+        raise Unauthenticated("this key is unknown, expired or revoked", host_id=row.host_id if row else "")
     return row
 
 

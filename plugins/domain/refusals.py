@@ -29,6 +29,7 @@ class AttemptRefused(Event):
     status: int
     tried: str = ""  # the name that was given, where it proved nothing
     count: int = 1
+    host_id: str = ""  # the host that it was, or said it was
     outcome: ClassVar[str] = "refused"
 
 
@@ -79,7 +80,8 @@ class Refusals:
 
     def note(self, attempt: Attempt, at: float) -> None:
         """Count an attempt, or as many as it stands for, to be written with the next ones."""
-        address, who = attempt.actor.address, attempt.actor.name if attempt.is_known else attempt.event.tried[:100]
+        event, address = attempt.event, attempt.actor.address
+        who = attempt.actor.name if attempt.is_known else event.host_id or event.tried[:100]
         key: Key = (address, attempt.code, who)
         if attempt.event.status == 429 and attempt.actor.credential:  # its own limit, wherever it was used
             key = ("", attempt.code, attempt.actor.credential)

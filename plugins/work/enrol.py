@@ -38,6 +38,7 @@ from ..core.settings import is_loopback
 from ..domain import enrolment, hostkeys, hosts, policies
 from ..domain.hostkeys import HostKeyRemoved, HostKeyRevoked
 from ..domain.policies import Decision, Policy, PolicyAdded, PolicyChanged, PolicyRemoved, Rule
+from . import refusals
 from .whole import whole
 
 log = logging.getLogger("roci.enrol")
@@ -145,7 +146,8 @@ class Doorkeeper:
         credentials = register.agent_id, register.agent_token
         try:
             settled = local or await self._roci.read(enrolment.is_settled, introduction, *credentials)
-        except Unauthenticated:
+        except Unauthenticated as error:
+            await refusals.note_agent(self._roci, error, peer, introduction.hostname)
             self._pace.check(peer)
             raise
         if settled:

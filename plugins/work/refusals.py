@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from roci import Roci, Task, hookimpl
+from roci import Roci, RociError, Task, hookimpl
 
 from ..domain import refusals
-from ..domain.refusals import Attempt, Refusals
+from ..domain.refusals import Attempt, AttemptRefused, Refusals
 
 EVERY = 1.0  # seconds
+LONGEST_TRIED = 100  # characters of a name
 
 
 async def note(roci: Roci, attempt: Attempt) -> None:
@@ -21,6 +22,15 @@ async def note(roci: Roci, attempt: Attempt) -> None:
         await _write(roci, [attempt])
     else:
         kept.note(attempt, at)
+
+
+async def note_agent(roci: Roci, error: RociError, address: str, tried: str, path: str = "/ws/agent") -> None:
+    """An agent could not prove which host it is of. `tried` is what it said."""
+    host_id = str(error.details.get("host_id", ""))
+    event = AttemptRefused(
+        "", "", "WEBSOCKET", path, error.message, error.status, tried[:LONGEST_TRIED], host_id=host_id
+    )
+    await note(roci, Attempt(refusals.nobody(address), error.code, event))
 
 
 async def flush(roci: Roci, everything: bool = False) -> None:

@@ -14,10 +14,14 @@ from typing import Any, cast
 import msgspec
 from quart import Blueprint, websocket
 
+from roci import RociError, Unauthenticated
+
 from ...agent import wire
+from ...agent.address import normalise
 from ...agent.hub import Hub
 from ...agent.socket import Socket
 from ...domain import hostkeys, hosts
+from ...work import refusals
 from ..http import public, roci
 from . import heartbeats
 
@@ -38,15 +42,24 @@ async def agent() -> None:
     await websocket.accept()
     socket = Socket(cast(Any, websocket)._get_current_object())
     key = await _key(socket)
-    proven = await roci.read(hostkeys.verify, key) if key.startswith(hostkeys.PREFIX) else None
-    if proven is None:
+    try:
+        host = await roci.read(_host, key)
+    except RociError as error:
+        await refusals.note_agent(roci, error, normalise(socket.peer) or socket.peer, "", "/api/v1/agents/ws")
         return await socket.close(REFUSED, "Invalid API key")
-    host = await roci.read(hosts.get, proven.actor.id)
     channel = Translated(socket, host.hostname, key)
     try:
         await roci.part(Hub).serve(channel)
     finally:
         channel.end()
+
+
+def _host(key: str) -> hosts.Host:
+    """Whose key it is. Raises Unauthenticated."""
+    found = hostkeys.presented(key)
+    if found is None:
+        raise Unauthenticated("this is no key of a host")
+    return hosts.get(found.host_id)
 
 
 async def _key(socket: Socket) -> str:

@@ -17,8 +17,9 @@ from ...domain.operations import Operation
 from .shapes import Body
 
 LEVELS = {"running": "info", "succeeded": "info", "cancelled": "warning", "done": "info", "refused": "warning"}
+BAD = {"HostDisconnected": "warning"}
 Level = Literal["debug", "info", "warning", "error", "critical"]
-SAID = ("status", "reason", "severity", "message", "kind", "type", "subject", "name")  # of an event, in its line
+SAID = ("status", "reason", "severity", "message", "kind", "type", "subject", "name", "count")  # of an event
 
 
 def _lower(text: Any) -> Any:
@@ -70,12 +71,12 @@ def of_operation(row: Operation) -> dict[str, Any]:
 
 
 def of_recorded(row: Recorded, host_id: str) -> dict[str, Any]:
-    data = {name: value for name, value in row.data.items() if name in SAID}
+    data = {name: row.data[name] for name in SAID if name in row.data}
     return {
         "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"event {row.seq}")),
         "server_id": host_id,
         "timestamp": wire_time(row.at),
-        "level": LEVELS.get(row.outcome, "error"),
+        "level": _level(row.name, row.outcome, data),
         "source": row.actor_name,
         "message": _line(row.name, data),
         "component": row.noun,
@@ -91,7 +92,7 @@ def of_event(event: Event, host_id: str) -> dict[str, Any]:
         "id": str(uuid.uuid4()),
         "server_id": host_id,
         "timestamp": wire_time(event.at),
-        "level": LEVELS.get(getattr(event, "outcome", "done"), "error"),
+        "level": _level(filed.name, getattr(event, "outcome", "done"), data),
         "source": event.actor.name,
         "message": _line(filed.name, data),
         "component": filed.noun,
@@ -99,6 +100,14 @@ def of_event(event: Event, host_id: str) -> dict[str, Any]:
     }
 
 
+def _level(name: str, outcome: str, data: Mapping[str, Any]) -> str:
+    """As severe as it says, else by how it came out."""
+    return str(data.get("severity") or BAD.get(name) or LEVELS.get(outcome, "error"))
+
+
 def _line(name: str, data: Mapping[str, Any]) -> str:
-    said = ", ".join(str(value) for value in data.values() if value not in (None, ""))
+    known = {
+        field: value for field, value in data.items() if value not in (None, "") and (field, value) != ("count", 1)
+    }
+    said = ", ".join(f"{value} times" if field == "count" else str(value) for field, value in known.items())
     return f"{name}: {said}" if said else name

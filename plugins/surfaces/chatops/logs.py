@@ -30,7 +30,7 @@ def _entries(id: str, given: shapes.Which) -> list[dict[str, Any]]:
     hostcards.get(id)
     most = given.limit if given.level is given.source is given.component is None else READ
     done, _ = operations.list_(most, host_id=id)
-    happened = events.find([Where("subject_id", id)], most)
+    happened = events.find([Where("host", id), Where("noun", "operation", "neq")], most)
     entries = [shapes.of_operation(row) for row in done] + [shapes.of_recorded(row, id) for row in happened]
     entries.sort(key=lambda entry: entry["timestamp"], reverse=True)
     return [entry for entry in entries if given.takes(entry)][: given.limit]

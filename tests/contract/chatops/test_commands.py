@@ -12,6 +12,9 @@ from roci_plugins.agent.scripted import ScriptedAgent, until
 from roci_plugins.domain import operations
 from roci_plugins.domain.hosts import Host
 from roci_plugins.surfaces.chatops import runs
+from roci_plugins.surfaces.chatops.log_shapes import of_event
+from roci_plugins.work.alerts.live import Judge
+from roci_plugins.work.presence import Presence
 
 from .conftest import NOBODY, Api, said, wrong
 
@@ -104,7 +107,7 @@ async def test_a_log_has_what_happened_and_what_was_done(admin: Api, agent: Scri
     entries = await admin.ok("GET", path)
     assert all(list(entry) == ENTRY and entry["server_id"] == agent.agent_id for entry in entries)
     assert [entry["timestamp"] for entry in entries] == sorted((e["timestamp"] for e in entries), reverse=True)
-    newest = entries[0]
+    newest = next(entry for entry in entries if entry["component"] == "exec")
     assert (newest["component"], newest["source"], newest["level"]) == ("exec", "admin", "error")
     assert newest["message"] == "exec: exit 2: failed (2)"
     assert {entry["component"] for entry in entries} == {"exec", "host"}
@@ -114,6 +117,40 @@ async def test_a_log_has_what_happened_and_what_was_done(admin: Api, agent: Scri
     assert await admin.ok("GET", f"{path}?source=nobody") == []
     ids = [entry["id"] for entry in entries]
     assert len(set(ids)) == len(ids) and ids == [entry["id"] for entry in await admin.ok("GET", path)]
+
+
+async def test_a_log_and_its_socket_tell_of_the_same(admin: Api, agent: ScriptedAgent, roci: Roci) -> None:
+    """Whatever names the host, as severe as it is: also what is about an alert, a key or a connection."""
+    id, heard = agent.agent_id, []
+    threshold = {"server_id": id, "metric_type": "cpu", "threshold_value": 1, "comparison": "gt"}
+    events = roci.subscribe()
+    listening = asyncio.ensure_future(anext(events))
+    await admin.ok("POST", "/alerts/thresholds", threshold, 201)
+    key = await admin.ok("POST", "/api-keys", {"server_id": id}, 201)
+    await admin.ok("POST", f"/api-keys/{key['id']}/deactivate")
+    await admin.ok("POST", f"/metrics/{id}", {"cpu_percent": 5}, 201)
+    await roci.part(Judge).board.flush()
+    await agent.hang_up()
+    await until(lambda: not roci.part(Hub).connected)
+    await roci.part(Presence).flush()
+    while len(heard) < 6:
+        event = await asyncio.wait_for(listening, 5)
+        listening = asyncio.ensure_future(anext(events))
+        if getattr(event, "host_id", None) == id:
+            heard.append(of_event(event, id))
+    listening.cancel()
+    listed = [entry for entry in await admin.ok("GET", f"/logs/{id}") if entry["component"] != "operation"]
+    told = {(entry["message"], entry["level"]) for entry in listed}
+    assert {(entry["message"], entry["level"]) for entry in heard} <= told
+    levels = {entry["extra_data"]["event"]: entry["level"] for entry in listed}
+    assert levels["AlertFired"] == "critical" and levels["HostDisconnected"] == "warning"
+    assert {"HostConnected", "ThresholdAdded", "HostKeyRevoked"} <= levels.keys()
+    assert all(entry["server_id"] == id for entry in listed)
+    other = (await admin.ok("POST", "/servers", {"name": "n1"}, 201))["id"]
+    assert {entry["extra_data"]["event"] for entry in await admin.ok("GET", f"/logs/{other}")} == {
+        "HostAdded",
+        "HostCardSet",
+    }
 
 
 async def test_logs_that_cannot_be(admin: Api, host: Host) -> None:
