@@ -44,7 +44,9 @@ def _container(given: Any) -> wire.Container | None:
     ports = [text for each in entries(given, "ports") if (text := _port(each))]
     state, status, created = (given.get(name) for name in ("state", "status", "created"))
     return wire.Container(
-        **texts,
+        id=texts["id"],
+        name=texts["name"],
+        image=texts.get("image", ""),
         status=str(state or "")[:100],
         state=None if status is None else str(status)[:200],
         created=None if created is None else str(created)[:64],
