@@ -26,6 +26,7 @@ from .live import Live as Live
 from .pace import Pace
 
 log = logging.getLogger("roci.hub")
+TURN = 0.001  # seconds that the frames of one link may take until others have their turn
 
 
 class Links(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -239,7 +240,7 @@ class Hub:
 
     async def _listen(self, live: Live, link: Link, channel: Channel) -> None:
         clock = asyncio.get_running_loop().time
-        live.held = None
+        live.held, turn = None, clock()
         while True:
             frame = await self._next(live, channel)
             if live.held and live.pace and live.pace.may_beat(clock(), live.held.size):
@@ -249,8 +250,11 @@ class Hub:
             message = self._read(frame, wire.LONGEST if live.is_approved else wire.LONGEST_OF_STRANGERS)
             live.heard = clock()
             await self._heard(live, link, message)
-            # Others have their turn after each frame; what comes too fast is not read yet, so that its sender waits.
-            await asyncio.sleep(live.pace.pause(len(frame), clock()) if live.pace else 0)
+            # What comes too fast is not read yet, so that its sender waits; and others have their turn in between.
+            pause = live.pace.pause(len(frame), clock()) if live.pace else 0.0
+            if pause or clock() - turn > TURN:
+                await asyncio.sleep(pause)
+                turn = clock()
 
     @staticmethod
     async def _next(live: Live, channel: Channel) -> str | bytes | None:
