@@ -90,7 +90,7 @@ async def test_commands_that_cannot_be(admin: Api, agent: ScriptedAgent, host: H
 
 async def test_a_host_that_does_not_allow_commands_says_so(admin: Api, agent: ScriptedAgent, roci: Roci) -> None:
     link = roci.part(Hub).require(agent.agent_id)
-    link.capabilities = frozenset({"ack"})
+    link.capabilities = frozenset({"ack", "logs"})
     status, text = said(await admin("POST", f"/commands/{agent.agent_id}", {"command": "ls"}))
     assert status == 503 and "does not allow exec" in text
 
