@@ -6,6 +6,7 @@ Unknown fields are ignored and unknown types are None, so that either end may be
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -27,7 +28,9 @@ LOGOUT_WITHIN = 20  # seconds: clients wait for its end, 25 by default
 MALFORMED, NO_REGISTER, STALE, REJECTED, REPLACED, DELETED = 4000, 4001, 4002, 4003, 4009, 4010
 GOING_AWAY, TRY_LATER = 1001, 1013
 
-MISSING = 127  # exit code where the container that something is about is not there
+NO_CONTAINER = re.compile(
+    "no (such )?container", re.IGNORECASE
+)  # in what agents and engines say of one that is not there
 
 
 class Closed(Exception):

@@ -175,12 +175,12 @@ def container_called(hub: Hub, host_id: str, text: str) -> wire.Container | None
     return found[0] if found else None
 
 
-def is_missing(hub: Hub, host_id: str, container: str, exit_code: int | None) -> bool:
+def is_missing(hub: Hub, host_id: str, container: str, said: str) -> bool:
     """Whether something failed because the host has no such container: it said so, or it never listed one.
 
     A host may have what it has not listed yet, so this is asked after it tried.
     """
-    if exit_code == wire.MISSING:
+    if wire.NO_CONTAINER.search(said):
         return True
     live = hub.roster.get(host_id)
     is_listing = live is not None and live.containers is not None and live.engine_error is None

@@ -107,7 +107,7 @@ async def _answer(hub: Hub, calls: Calls, host_id: str, message: wire.Logs) -> A
             async for text in pieces:
                 yield text
     except StepFailed as error:
-        is_missing = execute.is_missing(hub, host_id, message.container, error.details.get("exit_code"))
+        is_missing = execute.is_missing(hub, host_id, message.container, error.message)
         raise (NotFound if is_missing else Unavailable)(error.message) from None
 
 

@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 
 from roci import Invalid, NotFound, NotReady, Roci, Unavailable
-from roci_plugins.agent import wire
 from roci_plugins.agent.scripted import ScriptedAgent
 from roci_plugins.work import logs
 from roci_plugins.work.logs import Lines, Wanted
@@ -91,8 +90,8 @@ async def test_a_container_that_is_not_there_is_not_found_and_other_trouble_is_t
     await answered(agent, success=False, exit_code=1, stderr="no container ghost")
     with pytest.raises(NotFound, match="no container ghost"):
         await asking
-    with pytest.raises(NotFound, match="it is gone"):
-        await last(roci, agent, success=False, exit_code=wire.MISSING, stderr="it is gone")
+    with pytest.raises(NotFound, match="No such container: web"):
+        await last(roci, agent, success=False, exit_code=1, stderr="No such container: web")
     await agent.say("heartbeat", containers=[], engine_error="the engine is asleep")
     with pytest.raises(Unavailable, match="asleep"):
         await last(roci, agent, success=False, exit_code=1, stderr="the engine is asleep")

@@ -10,7 +10,6 @@ from roci import Command, Site, StepFailed, hookimpl
 from .. import naming
 from ..engine import CHANGE, Engine, Refused, engine
 from ..process import Stderr
-from ..wire import MISSING
 from .replacing import GRACE, name_of
 
 SHOWN = 5  # names in a message
@@ -23,7 +22,7 @@ def found(containers: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, An
     """
     meant = naming.meant(text, containers, _told)
     if not meant:
-        raise StepFailed(f"there is no container {text!r} on this host", exit_code=MISSING)
+        raise StepFailed(f"there is no container {text!r} on this host", exit_code=1)
     if len(meant) > 1:
         names = ", ".join(sorted(map(name_of, meant))[:SHOWN])
         raise StepFailed(f"{text!r} is the beginning of more than one container's id: {names}", exit_code=1)

@@ -74,10 +74,10 @@ async def _control(id: str, container: str, action: str, grace: int | None) -> A
     await connected(id)
     run = await execute.control(roci, id, action, container, grace)
     operation = await ended(run, START_WITHIN if grace is None else grace)
-    if operation.status == "failed" and execute.is_missing(roci.part(Hub), id, container, operation.exit_code):
+    said = printed(operation)
+    if operation.status == "failed" and execute.is_missing(roci.part(Hub), id, container, said.stderr):
         raise _unknown(container)
     if operation.status != "succeeded":
-        said = printed(operation)
         raise Failed((said.stderr or said.stdout or operation.reason or operation.status).strip()[-2000:])
     return {"status": "success", "message": f"Container {container} {DONE[action]}"}
 

@@ -31,7 +31,6 @@ LONGEST_AUTH = 4096  # characters of it
 REFUSED = 1008
 CAN = ["exec", "container", "logs", "metrics"]
 CONTAINER = {"start": "start_container", "stop": "stop_container", "restart": "restart_container"}
-NO_CONTAINER = "no such container"  # the engine's words, which the agent passes on
 DONE = {"container_started", "container_stopped", "container_restarted"}
 
 
@@ -164,8 +163,7 @@ def _result(said: Mapping[str, Any], data: Mapping[str, Any]) -> wire.Result | N
             return wire.Result(command_id=id, success=True, output=lines)
         case "error":
             words = str(said.get("message") or data.get("message") or "failed")
-            code = wire.MISSING if NO_CONTAINER in words.lower() else 1
-            return wire.Result(command_id=id, success=False, stderr=words, exit_code=code)
+            return wire.Result(command_id=id, success=False, stderr=words, exit_code=1)
         case str(kind) if kind in DONE:
             return wire.Result(command_id=id, success=True, exit_code=0)
     return None

@@ -7,7 +7,6 @@ import pytest
 from roci import StepFailed
 from roci_plugins.agent.commands.control import found
 from roci_plugins.agent.commands.replacing import name_of
-from roci_plugins.agent.wire import MISSING
 
 HERE: list[dict[str, Any]] = [
     {"Id": "abcd11" + "0" * 58, "Names": ["/web"]},
@@ -43,7 +42,7 @@ def test_a_container_without_a_name_is_found_by_its_id() -> None:
 def test_a_container_that_is_not_there_is_named(text: str) -> None:
     with pytest.raises(StepFailed) as error:
         found(HERE, text)
-    assert repr(text) in error.value.message and error.value.details["exit_code"] == MISSING
+    assert repr(text) in error.value.message and error.value.details["exit_code"] == 1
 
 
 def test_the_beginning_of_two_ids_means_neither() -> None:

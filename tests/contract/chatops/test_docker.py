@@ -128,7 +128,7 @@ async def test_a_container_that_was_made_a_moment_ago_is_asked_for(admin: Api, a
 
 @pytest.mark.parametrize("name", ["nope", "web"], ids=["not listed", "removed a moment ago"])
 async def test_containers_that_are_not_there(admin: Api, agent: ScriptedAgent, name: str) -> None:
-    missing = {"success": False, "stderr": f"there is no container '{name}' on this host\n", "exit_code": wire.MISSING}
+    missing = {"success": False, "stderr": f"there is no container '{name}' on this host\n", "exit_code": 1}
     for method, verb in (("POST", "start"), ("POST", "stop"), ("POST", "restart"), ("GET", "logs")):
         answered = asyncio.create_task(admin(method, path(agent, f"/{name}/{verb}")))
         await agent.answer(**missing)
