@@ -28,9 +28,8 @@ LOGOUT_WITHIN = 20  # seconds: clients wait for its end, 25 by default
 MALFORMED, NO_REGISTER, STALE, REJECTED, REPLACED, DELETED = 4000, 4001, 4002, 4003, 4009, 4010
 GOING_AWAY, TRY_LATER = 1001, 1013
 
-NO_CONTAINER = re.compile(
-    "no (such )?container", re.IGNORECASE
-)  # in what agents and engines say of one that is not there
+# what agents and engines say where the container that something is about is not there
+NO_CONTAINER = re.compile(r"no (such )?container\b", re.IGNORECASE)
 
 
 class Closed(Exception):
