@@ -269,8 +269,9 @@ class Series:
             self._db = self._open()
         with self._db:
             result = work(self._db)
-        state = self.path.stat()
-        self._known = state.st_ino, state.st_size
+        state, (inode, _) = self.path.stat(), self._known
+        if state.st_ino == inode:  # another is not the one that this was written to, which the next use will see
+            self._known = inode, state.st_size
         return result
 
     def _problem(self) -> str:
