@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -423,6 +424,8 @@ async def test_what_a_handler_does_not_read_from_a_websocket_stays_with_its_send
         return {"type": "websocket.receive", "text": "hello"}
 
     socket = Socket(app, {"type": "websocket", "path": "/", "headers": []})
+    if not hasattr(socket, "queue") or len(inspect.signature(socket.handle_messages).parameters) > 1:
+        pytest.skip("this Quart has a buffer of its own for what is not read yet")
     reading = asyncio.ensure_future(socket.handle_messages(receive))
     for _ in range(100):
         await asyncio.sleep(0)
