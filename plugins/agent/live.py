@@ -9,7 +9,7 @@ from collections import deque
 from roci import now
 
 from ..domain import hosts
-from . import wire
+from . import naming, wire
 from .link import Farewell, Link
 from .pace import Pace
 
@@ -54,6 +54,11 @@ class Live:
         """What the host reported last; None: nothing since this process started."""
         return None if self.reported is None else wire.read_containers(self.reported)
 
+    def containers_of(self, project: str) -> list[wire.Container] | None:
+        """Those of a Compose project; None: the host cannot be asked, or never told."""
+        known = self.containers if self.is_connected else None
+        return None if known is None else [each for each in known if naming.belongs(each.app, each.name, project)]
+
     def touch(self) -> None:
         """It is alive."""
         self.last_seen = now()
@@ -80,6 +85,6 @@ class Live:
         if reported != self.reported:
             found = wire.read_containers(reported)
             self.reported, self.unsaved = reported, True
-            self._running = frozenset((c.app or "", c.name) for c in found if c.status.startswith(("running", "Up")))
+            self._running = frozenset((c.app or "", c.name) for c in found if c.is_running)
         self.running_apps.append(self._running)
         return found

@@ -78,6 +78,10 @@ class Container(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     app: str | None = None  # the Compose project
     oom: bool | None = None  # of one that was killed: for want of memory? None: not known
 
+    @property
+    def is_running(self) -> bool:
+        return self.status.startswith(("running", "Up"))
+
     def __post_init__(self) -> None:
         for field in TEXTS:
             if (text := getattr(self, field)) and len(text) > LONGEST_TEXT:

@@ -31,6 +31,12 @@ from ..domain import hostkeys
 
 roci: Roci = LocalProxy(lambda: current_app.extensions["roci"])  # type: ignore[assignment]
 
+
+def server() -> Roci:
+    """This ROCI itself, for what goes on after the request."""
+    return cast(Roci, cast(Any, roci)._get_current_object())
+
+
 View = Callable[..., Awaitable[Any]]
 V = TypeVar("V", bound=View)
 M = TypeVar("M", bound=BaseModel)
@@ -115,7 +121,7 @@ async def require_of_narrow(permission: str) -> None:
 
 def standing() -> Callable[[], Awaitable[bool]]:
     """A question for later, of answers that take long: does what let this request in still hold?"""
-    server = cast(Any, roci)._get_current_object()
+    here = server()
     asked = cast(Any, websocket if has_websocket_context() else request)._get_current_object()
     who, needed = g.get("actor"), tuple(g.get("needed", ()))
 
@@ -123,10 +129,10 @@ def standing() -> Callable[[], Awaitable[bool]]:
         if who is None:  # let in as anybody is
             return True
         try:
-            found = await authenticate(server, asked)
+            found = await authenticate(here, asked)
         except RociError:
             return False
-        return found is not None and found.id == who.id and all(server.may(found, *each) for each in needed)
+        return found is not None and found.id == who.id and all(here.may(found, *each) for each in needed)
 
     return holds
 

@@ -17,7 +17,7 @@ from roci import Event, Roci, hookimpl
 
 from ..domain import access
 from ..domain.credentials import LoginRevoked, TokenRevoked
-from .http import standing
+from .http import server, standing
 
 ALIVE = 15.0  # seconds of silence after which a comment is sent, so that proxies keep the connection
 
@@ -37,8 +37,7 @@ class ServerSent:
 
 def stream(roci: Roci, events: AsyncIterator[ServerSent]) -> Response:
     """An answer that sends events as they come."""
-    server: Roci = roci._get_current_object()  # type: ignore[attr-defined]
-    response = Response(_encoded(server, events, standing()), content_type="text/event-stream")
+    response = Response(_encoded(server(), events, standing()), content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     response.timeout = None

@@ -4,29 +4,15 @@ what the API calls.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
-from quart import Blueprint, Response, current_app, has_websocket_context, redirect, request
+from quart import Blueprint, current_app, has_websocket_context, redirect, request
 
 from roci import Answer, Roci, RociError, Surface, Unauthenticated, hookimpl
 
-from ..surfaces.http import public
 from ..surfaces.native.errors import answer as native_answer
-from . import account, assets, docs, live, oidc, pages, second, shell
-
-STATIC = Path(__file__).parent / "static"
-ICON = "icon.svg"
-# All there is: nothing else is looked for.
-FILES = {
-    "style.css": "text/css",
-    "app.css": "text/css",
-    "app.js": "text/javascript",
-    "passkeys.js": "text/javascript",
-    "docs.js": "text/javascript",
-    ICON: "image/svg+xml",
-}
+from . import account, assets, docs, language, live, oidc, pages, second, shell, statics
+from .forms import forget_said
 
 
 def wants_json() -> bool:
@@ -51,24 +37,16 @@ def answer(error: RociError) -> Answer:
     return pages.error_page(error), error.status
 
 
-def static_file(name: str) -> Any:
-    """The view of one file."""
-
-    async def view() -> Response:
-        content = (STATIC / name).read_bytes()
-        return Response(content, content_type=FILES[name], headers={"Cache-Control": "max-age=3600"})
-
-    return public(view)
-
-
 @hookimpl
 def register_surfaces(roci: Roci) -> list[Surface]:
     web = Blueprint("web", __name__, template_folder="templates")
-    for part in (pages, second, oidc, account, docs, assets, live):
-        web.register_blueprint(part.routes)
-    for page in shell.pages_of(roci):
-        web.register_blueprint(page.routes)
-    for name in FILES:
-        web.add_url_rule(f"/static/{name}", name.replace(".", "_"), static_file(name))
-    web.add_url_rule("/favicon.ico", "favicon", static_file(ICON))  # where browsers look when no page tells them
+    language.record(web)
+    web.after_request(forget_said)
+    pages_of_all = shell.Shell(roci)
+    roci.provide(pages_of_all)
+    for routes in (
+        *(part.routes for part in (pages, second, oidc, account, docs, statics, assets, live)),
+        *pages_of_all.routes,
+    ):
+        web.register_blueprint(routes)
     return [Surface("web", "", web, answer)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
-from quart import Response, request
+from quart import Response, g, redirect, request
 
-from roci import Forbidden, Roci, Sensitive
+from roci import Forbidden, Sensitive
 
 from ..auth import cookies
 from ..auth.passkeys import Site
@@ -19,6 +19,8 @@ from ..domain.principals import Principal
 from ..surfaces.http import actor, check_origin, client_address, own_names, roci, scheme
 
 STEP = "roci_step"  # finds a Step
+SAID = "roci_said"  # what a form did, for the page that comes next
+SAID_LONGEST = 300
 CEREMONY = "roci_ceremony"  # finds a passkey's Challenge
 
 
@@ -35,17 +37,33 @@ def check_token(token: str) -> None:
         raise Forbidden("this form is out of date: go back, reload the page and try again")
 
 
+def done(path: str, words: str = "") -> Any:
+    """Lead on after a form did its work. The words are shown once on the page that comes next."""
+    response = redirect(path, 303)
+    if words:
+        text = quote(words[:SAID_LONGEST])
+        response.set_cookie(SAID, text, max_age=60, httponly=True, samesite="Lax", secure=is_https(), path="/")
+    return response
+
+
+def said() -> str | None:
+    """What the form before this page had to say. The cookie goes with the answer, see `forget_said`."""
+    return unquote(request.cookies.get(SAID, "")) or None
+
+
+def forget_said(response: Response) -> Response:
+    """After each request: what was shown is not shown again."""
+    if g.get("said"):
+        forget(response, SAID)
+    return response
+
+
 async def sent() -> Any:
     """The form that was sent, by a page of ours: a cookie comes along with whatever sends it, a token does not."""
     form = await request.form
     if (await actor()).via in ("cookie", "open"):
         check_token(form.get("token", ""))
     return form
-
-
-def server() -> Roci:
-    """This ROCI itself, for what goes on after the request."""
-    return cast(Roci, cast(Any, roci)._get_current_object())
 
 
 def is_https() -> bool:

@@ -1,28 +1,36 @@
-"""What changed, told to open pages by one stream each: names of topics, once a second. They ask for the rest."""
+"""What changed, told to open pages by one stream each: names of topics, once a second. They ask for the rest.
+
+Topics: `hosts` (they came, went, were decided on), `beats` (how any of them is doing), `containers` (others than
+before), `host/ID` (all of one host), `applications`, `operations`, `alerts`, `policies`, `any` (whatever is kept in the
+audit), and else the noun of an event: `channel`, `role`, `token`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, cast
 
-from quart import Blueprint, request
+from quart import Blueprint, jsonify, request
 
-from roci import Event, Roci, hookimpl
+from roci import Event, Roci, __version__, hookimpl
 
 from ..agent import wire
 from ..agent.hub import Hub, Live
 from ..domain.events import filing
-from ..surfaces.http import returns, roci, signed_in
+from ..surfaces.http import returns, roci, server, signed_in
 from ..surfaces.stream import ServerSent, stream
-from .forms import server
+from .forms import form_token
 
 routes = Blueprint("live", __name__)
 PAUSE = 1.0  # seconds between two notices to one page
+BEATS = 5.0  # seconds between two of `beats`
+MOST = 20  # topics of one page
 TOPICS = {
     "host": "hosts",
-    "policy": "hosts",
+    "policy": "policies",
     "application": "applications",
     "deployment": "applications",
     "operation": "operations",
@@ -36,26 +44,32 @@ class Changes:
 
     def __init__(self) -> None:
         self._readers: set[Reader] = set()
+        self._beats_told = 0.0
 
-    def note(self, topic: str) -> None:
+    def note(self, *topics: str) -> None:
         for reader in self._readers:
-            reader.note(topic)
+            reader.note(topics)
 
     def joined(self, live: Live) -> None:
-        self.note("hosts")
+        self.note("hosts", f"host/{live.host.id}")
 
     def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
-        self.note("hosts")
+        if not self._readers:
+            return
+        self.note(f"host/{live.host.id}", *(["containers"] if containers is not None else []))
+        if (at := time.monotonic()) >= self._beats_told + BEATS:
+            self._beats_told = at
+            self.note("beats")
 
     def left(self, live: Live) -> None:
-        self.note("hosts")
+        self.note("hosts", f"host/{live.host.id}")
 
     async def follow(self, topics: set[str]) -> AsyncIterator[ServerSent]:
         """Each of these topics when something of it changed, but not in every moment."""
         reader = Reader(topics)
         self._readers.add(reader)
         try:
-            yield ServerSent("ready", "")
+            yield ServerSent("ready", __version__)
             while True:
                 for topic in await reader.take():
                     yield ServerSent(topic, "")
@@ -72,9 +86,9 @@ class Reader:
         self._changed: set[str] = set()
         self._any = asyncio.Event()
 
-    def note(self, topic: str) -> None:
-        if topic in self._topics:
-            self._changed.add(topic)
+    def note(self, topics: Iterable[str]) -> None:
+        if wanted := self._topics.intersection(topics):
+            self._changed |= wanted
             self._any.set()
 
     async def take(self) -> list[str]:
@@ -89,8 +103,18 @@ class Reader:
 @returns(str, media="text/event-stream")
 async def show() -> Any:
     """Follow what changes: `?topics=hosts,operations`."""
-    wanted = set(request.args.get("topics", "").split(",")) & set(TOPICS.values())
+    wanted = set(request.args.get("topics", "").split(",")[:MOST])
     return stream(roci, server().part(Changes).follow(wanted))
+
+
+@routes.get("/token")
+@signed_in
+@returns(dict[str, str])
+async def token() -> Any:
+    """The token of forms: for a page that was open while its reader signed in anew."""
+    response = jsonify(token=form_token())
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @hookimpl
@@ -105,5 +129,8 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
 @hookimpl
 def on_event(roci: Roci, event: Event) -> None:
     changes = roci.find(Changes)
-    if changes and (topic := TOPICS.get(filing(cast(Any, type(event))).noun)):
-        changes.note(topic)
+    if changes is None:
+        return
+    noun = filing(cast(Any, type(event))).noun
+    host = getattr(event, "host_id", None)
+    changes.note(TOPICS.get(noun, noun), "any", *([f"host/{host}"] if host else []))

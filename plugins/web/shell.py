@@ -6,25 +6,28 @@ part of it, that part alone: so it renews itself without being loaded again.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from quart import Blueprint, render_template, request
+from quart import Blueprint, g, render_template, request
 
 from roci import Actor, Malformed, Roci, __version__, hookimpl, hookspec
 
-from ..surfaces.http import actor
-from . import assets
-from .forms import form_token, server
+from ..surfaces.http import actor, server
+from . import assets, statics
+from .forms import form_token, said
 
 GROUPS = ("", "Watch", "Administer")  # of the navigation, in this order; the first has no heading
+On = Literal["host", "application"]
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page with its entry in the navigation. Who lacks `permission` does not see it; its views ask for it again."""
+    """A page with its entry in the navigation; without a label it has none.
+
+    Who lacks `permission` does not see the entry; the page's views ask for it again.
+    """
 
     name: str
     label: str
@@ -32,6 +35,21 @@ class Page:
     routes: Blueprint
     permission: str = ""
     group: str = ""
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A page of each host, or of each application, at its path and `/name`; without a name it is the first.
+
+    Its views render with the Subject they are about. `shows(roci, id)` says whether this one has it at all.
+    """
+
+    name: str
+    label: str
+    on: On
+    routes: Blueprint
+    permission: str = ""
+    shows: Callable[[Roci, str], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,9 +61,22 @@ class Panel:
 
     name: str
     label: str
-    on: Literal["host", "application"]
+    on: On
     render: Callable[[Roci, str], Awaitable[str | None]]
     permission: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The host or application that a page is one of the tabs of."""
+
+    on: On
+    id: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        return f"/{self.on}s/{self.id}"
 
 
 class Hooks(Protocol):
@@ -54,27 +85,44 @@ class Hooks(Protocol):
         """Return pages, in the order of their entries in the navigation."""
 
     @hookspec
+    def register_tabs(self, roci: Roci) -> Iterable[Tab]:
+        """Return tabs of hosts' and applications' pages, in their order."""
+
+    @hookspec
     def register_panels(self, roci: Roci) -> Iterable[Panel]:
         """Return panels of hosts' and applications' pages."""
 
 
-def pages_of(roci: Roci) -> list[Page]:
-    """All pages that plugins bring, in plugin order."""
-    return [page for pages in reversed(roci.hook.register_pages(roci=roci)) for page in pages]
-
-
 class Shell:
-    """All pages and panels there are. Reached as `roci.part(Shell)`."""
+    """All pages, tabs and panels there are. Reached as `roci.part(Shell)`."""
 
     def __init__(self, roci: Roci) -> None:
-        self.pages = pages_of(roci)
+        self.pages: list[Page] = [each for some in reversed(roci.hook.register_pages(roci=roci)) for each in some]
+        self.tabs: list[Tab] = [each for some in reversed(roci.hook.register_tabs(roci=roci)) for each in some]
         self.panels: list[Panel] = [each for some in reversed(roci.hook.register_panels(roci=roci)) for each in some]
+
+    @property
+    def routes(self) -> list[Blueprint]:
+        """Those of all pages and tabs, each once."""
+        return list(dict.fromkeys([*(each.routes for each in self.pages), *(each.routes for each in self.tabs)]))
 
     def entries(self, roci: Roci, who: Actor) -> list[tuple[str, list[Page]]]:
         """What somebody sees of the navigation: groups with their pages."""
-        seen = [page for page in self.pages if not page.permission or roci.may(who, page.permission)]
+        labelled = [page for page in self.pages if page.label]
+        seen = [page for page in labelled if not page.permission or roci.may(who, page.permission)]
         groups = [(group, [page for page in seen if page.group == group]) for group in GROUPS]
         return [(group, pages) for group, pages in groups if pages]
+
+    def tabs_of(self, roci: Roci, subject: Subject, who: Actor) -> list[Tab]:
+        """What somebody sees of a subject's tabs."""
+        mine = [tab for tab in self.tabs if tab.on == subject.on]
+        resource = f"{subject.on}/{subject.id}"
+        return [
+            tab
+            for tab in mine
+            if (not tab.permission or roci.may(who, tab.permission, resource))
+            and (tab.shows is None or tab.shows(roci, subject.id))
+        ]
 
     async def panels_of(self, roci: Roci, on: str, id: str, who: Actor) -> list[tuple[Panel, str]]:
         """Those that have something to show there, with what they show."""
@@ -84,24 +132,46 @@ class Shell:
         return [(panel, html) for panel, html in shown if html is not None]
 
 
-async def render(template: str, title: str, topics: Sequence[str] = (), **values: Any) -> str:
-    """A page in its frame; the part of it that `?part=` names comes alone. `topics` are what makes it renew itself."""
+async def render(
+    template: str,
+    title: str,
+    topics: Sequence[str] = (),
+    subject: Subject | None = None,
+    scripts: Sequence[str] = (),
+    styles: Sequence[str] = (),
+    libraries: Sequence[str] = (),
+    **values: Any,
+) -> str:
+    """A page in its frame; the part of it that `?part=` names comes alone.
+
+    `topics`: what makes it renew itself, see live.py. `scripts` and `styles`: files of static/ that only this page
+    needs; `libraries`: browser libraries, loaded before them.
+    """
     part = request.args.get("part")
     if part is not None and not (part.isascii() and part.isalpha()):
         raise Malformed("part: the name of a part of this page")
     who = await actor()
     here = server()
+    shell = here.part(Shell)
+    g.said = None if part else said()
     return await render_template(
         "ui/bare.html" if part else "ui/frame.html",
         page=f"ui/{template}",
         part=part,
         title=title,
         topics=",".join(topics),
-        groups=here.part(Shell).entries(here, who),
+        groups=shell.entries(here, who),
+        subject=subject,
+        tabs=shell.tabs_of(here, subject, who) if subject and not part else (),
         who=who,
         may=lambda action, resource="": here.may(who, action, resource),
         token=form_token(),
         asset=assets.url if assets.version() else None,
+        static=statics.url,
+        scripts=scripts,
+        styles=styles,
+        libraries=libraries,
+        said=g.said,
         version=__version__,
         **values,
     )
@@ -110,10 +180,3 @@ async def render(template: str, title: str, topics: Sequence[str] = (), **values
 @hookimpl
 def register_hookspecs() -> type:
     return Hooks
-
-
-@hookimpl
-@contextlib.asynccontextmanager
-async def lifespan(roci: Roci) -> AsyncIterator[None]:
-    roci.provide(Shell(roci))
-    yield

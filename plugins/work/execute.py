@@ -6,7 +6,6 @@ that break a rule, NotReady for a host that is not connected or does not allow i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from ..domain.applications import Application
 from ..domain.hosts import Host
 from ..domain.model import new_id
 from ..domain.operations import Cause, Operation, current_cause
+from ..domain.secrets import VARIABLE
 from .operate import Operator
 from .run import Run
 from .whole import whole
@@ -28,7 +28,6 @@ from .whole import whole
 LONGEST_COMMAND = 8192  # characters
 LONGEST_FOLDER = 1024
 MOST_VARIABLES, LONGEST_ENVIRONMENT = 200, 64 * 1024  # names; bytes of names and values
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TIMEOUTS = range(1, 901)  # seconds
 PULL_TIMEOUTS = range(1, 3601)
 GRACES = range(0, 601)
@@ -102,7 +101,7 @@ def check_environment(field: str, env: Mapping[str, str]) -> None:
     if len(env) > MOST_VARIABLES:
         raise Invalid(f"{field}: at most {MOST_VARIABLES} variables")
     for name, value in env.items():
-        if not NAME.fullmatch(name):
+        if not VARIABLE.fullmatch(name):
             raise Invalid(f"{field}: {name[:100]!r} is no name of a variable")
         if "\0" in value:
             raise Invalid(f"{field}: the value of {name} contains a NUL")

@@ -47,7 +47,8 @@ class Receiver(http.server.ThreadingHTTPServer):
 
     def of(self, alert_id: str) -> list[str]:
         """What came of an alert, in order."""
-        return [str(each["kind"]) for each in self.heard if each["alert_id"] == alert_id]
+        told = {each["id"]: str(each["kind"]) for each in self.heard if each["alert_id"] == alert_id}
+        return list(told.values())
 
 
 class _Hook(http.server.BaseHTTPRequestHandler):

@@ -15,7 +15,7 @@ from roci_plugins.domain import access, credentials
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.surfaces.http import needs
 from roci_plugins.web.live import Changes
-from roci_plugins.web.shell import Page, Panel, render
+from roci_plugins.web.shell import Page, Panel, Subject, Tab, render
 from roci_plugins.work import enrol
 
 weather = Blueprint("weather", __name__)
@@ -27,8 +27,21 @@ async def show() -> str:
     return await render("hosts.html", "Weather", hosts=[], line="sunny")
 
 
+@weather.get("/hosts/<id>/weather")
+@needs("hosts.read", on="host/{id}")
+async def above(id: str) -> str:
+    return await render("hosts.html", "Weather", subject=Subject("host", id, "nas"), hosts=[], line="rain")
+
+
 class Weather:
-    """A stranger's plugin: a page, and a panel on each host."""
+    """A stranger's plugin: a page, a tab of each host, and a panel on it."""
+
+    @hookimpl
+    def register_tabs(self, roci: Roci) -> list[Tab]:
+        return [
+            Tab("weather", "Weather above", "host", weather, "hosts.read"),
+            Tab("snow", "Snow", "host", weather, shows=lambda roci, id: False),
+        ]
 
     @hookimpl
     def register_pages(self, roci: Roci) -> list[Page]:
@@ -49,7 +62,7 @@ async def roci(tmp_path: Path) -> AsyncIterator[Roci]:
         yield instance
 
 
-async def test_register_pages_adds_a_page_and_its_entry_and_register_panels_a_part_of_hosts(roci: Roci) -> None:
+async def test_plugins_add_pages_tabs_of_hosts_and_parts_of_their_pages(roci: Roci) -> None:
     client = core("app").create_app(roci).test_client()
     admin = await roci.write(access.add_administrator, NewPrincipal("admin"))
     client.set_cookie("localhost", "roci_session", await roci.write(credentials.log_in, admin))
@@ -59,7 +72,10 @@ async def test_register_pages_adds_a_page_and_its_entry_and_register_panels_a_pa
         await agent.register("nas")
         await enrol.approve(roci, agent.agent_id)
         page = await (await client.get(f"/hosts/{agent.agent_id}")).get_data(as_text=True)
+        tab = await (await client.get(f"/hosts/{agent.agent_id}/weather")).get_data(as_text=True)
     assert "The sky" in page and "no clouds over this host" in page
+    assert f'href="/hosts/{agent.agent_id}/weather">Weather above' in page and "Snow" not in page
+    assert f'href="/hosts/{agent.agent_id}/weather" aria-current="page"' in tab
 
 
 async def test_a_page_hears_of_its_topics_once_however_often_they_change(roci: Roci) -> None:

@@ -23,7 +23,7 @@ from ...domain import hostcards
 from ...domain.hostkeys import resource
 from ...domain.model import wire_time
 from ...work.metrics import Metrics
-from ..http import public, roci, uuid
+from ..http import public, server, uuid
 from ..stream import Doubts
 from . import log_shapes, metric_shapes
 
@@ -56,19 +56,19 @@ async def logs(server_id: str) -> None:
 
 async def _serve(server_id: str, action: str, frames: Callable[[Roci, str], Frames]) -> None:
     await websocket.accept()
-    server: Roci = cast(Any, roci)._get_current_object()
+    here = server()
     try:
-        host_id, holds = await _let_in(server, server_id, action)
+        host_id, holds = await _let_in(here, server_id, action)
         await _send({"type": "auth_success", "server_id": host_id})
     except TimeoutError:
         return await websocket.close(REFUSED, "Authentication timeout")
     except RociError as error:
-        await refused(server, error)
+        await refused(here, error)
         return await websocket.close(REFUSED, error.message[:100])
-    await _stream(server, frames(server, host_id), holds)
+    await _stream(here, frames(here, host_id), holds)
 
 
-async def _let_in(server: Roci, server_id: str, action: str) -> tuple[str, Callable[[], Awaitable[bool]]]:
+async def _let_in(here: Roci, server_id: str, action: str) -> tuple[str, Callable[[], Awaitable[bool]]]:
     """The server that is asked about, and whether that may go on. Raises what a request would be answered."""
     async with asyncio.timeout(AUTH_WITHIN):
         said = _read(await websocket.receive())
@@ -76,21 +76,21 @@ async def _let_in(server: Roci, server_id: str, action: str) -> tuple[str, Calla
     if said.get("type") != "auth" or not isinstance(token, str) or not token:
         raise Unauthenticated("Authentication required")
     asked = _as_request(token)
-    who = await authenticate(server, asked)
+    who = await authenticate(here, asked)
     if who is None:
         raise Unauthenticated("Invalid token")
     host_id = uuid(server_id)
-    if not server.may(who, action, resource(host_id)):
+    if not here.may(who, action, resource(host_id)):
         raise Forbidden("Not enough permissions", action=action, resource=resource(host_id))
-    await server.read(hostcards.get, host_id)
+    await here.read(hostcards.get, host_id)
 
     async def holds() -> bool:
         try:
-            found = await authenticate(server, asked)
-            await server.read(hostcards.get, host_id)
+            found = await authenticate(here, asked)
+            await here.read(hostcards.get, host_id)
         except RociError:
             return False
-        return found is not None and found.id == who.id and server.may(found, action, resource(host_id))
+        return found is not None and found.id == who.id and here.may(found, action, resource(host_id))
 
     return host_id, holds
 
@@ -122,13 +122,13 @@ async def _send(frame: dict[str, Any]) -> None:
         await websocket.send(msgspec.json.encode(frame).decode())
 
 
-async def _stream(server: Roci, frames: Frames, holds: Callable[[], Awaitable[bool]]) -> None:
+async def _stream(here: Roci, frames: Frames, holds: Callable[[], Awaitable[bool]]) -> None:
     """Until the reader leaves, the right to it ends, or ROCI does."""
     ends = {
         "sent": _send_all(frames),
         "read": _answer_pings(),
-        "lost": server.part(Doubts).until_lost(holds),
-        "drained": server.draining.wait(),
+        "lost": here.part(Doubts).until_lost(holds),
+        "drained": here.draining.wait(),
     }
     tasks = {name: asyncio.ensure_future(work) for name, work in ends.items()}
     try:
@@ -160,8 +160,8 @@ async def _answer_pings() -> None:
             await _send({"type": "pong"})
 
 
-async def _samples(server: Roci, host_id: str) -> Frames:
-    metrics, waiting = server.part(Metrics), asyncio.Queue[Sample](WAITING)
+async def _samples(here: Roci, host_id: str) -> Frames:
+    metrics, waiting = here.part(Metrics), asyncio.Queue[Sample](WAITING)
 
     def hear(of: str, sample: Sample, before: Sample | None) -> None:
         if of == host_id:
@@ -179,8 +179,8 @@ async def _samples(server: Roci, host_id: str) -> Frames:
         metrics.listeners.remove(hear)
 
 
-async def _happenings(server: Roci, host_id: str) -> Frames:
-    async with contextlib.aclosing(cast(Any, server.subscribe())) as events:
+async def _happenings(here: Roci, host_id: str) -> Frames:
+    async with contextlib.aclosing(cast(Any, here.subscribe())) as events:
         async for event in events:
             if getattr(event, "host_id", None) == host_id:
                 yield {"type": "log", "data": log_shapes.of_event(event, host_id)}

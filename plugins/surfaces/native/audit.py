@@ -17,7 +17,7 @@ from roci import Malformed, Roci
 from ...domain import events
 from ...domain.events import Recorded, Where
 from ...domain.model import wire_time
-from ..http import needs, paging, returns, roci
+from ..http import needs, paging, returns, roci, server
 
 routes = Blueprint("audit", __name__, url_prefix="/audit")
 EXACT = ("actor", "action", "name", "noun", "subject_id", "operation", "outcome", "via", "address", "realm")
@@ -118,7 +118,7 @@ def _entry(row: Recorded) -> dict[str, Any]:
 
 def _export(form: str, where: Sequence[Where], descending: bool) -> Response:
     encode, media = (_csv, "text/csv") if form == "csv" else (_lines, "application/x-ndjson")
-    pages = _pages(roci._get_current_object(), where, descending)  # type: ignore[attr-defined]
+    pages = _pages(server(), where, descending)
     response = Response(_encoded(pages, encode), content_type=f"{media}; charset=utf-8")
     response.headers["Content-Disposition"] = f"attachment; filename=roci-audit.{form}"
     response.headers["Cache-Control"] = "no-store"

@@ -10,11 +10,10 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
-from roci import Spec
-
 from ...agent import wire
 from ...agent.hub import Live
-from ...domain.applications import NAME, Application, Revision
+from ...agent.naming import belongs
+from ...domain.applications import NAME, Application, Revision, project_key
 from ...domain.model import wire_time
 from ...domain.operations import Operation
 from ...domain.policies import STATUS as POLICY_STATUS
@@ -312,31 +311,17 @@ def application(row: Application, text: str, live: Live | None) -> dict[str, Any
         "deployed_agent_id": row.deployed_host_id,
         "last_error": row.last_error,
         "last_deployed_at": wire_time(row.last_deployed_at),
-        "containers": _containers_of(row, live),
+        "containers": msgspec.to_builtins(live.containers_of(project_key(row.name))) if live else None,
         "drift": _has_drifted(row, live),
     }
-
-
-def _belongs(app: str | None, name: str, project: str) -> bool:
-    """Whether a container, by its Compose project or else by its name, is this project's."""
-    return app == project if app else name == project or name.startswith((f"{project}-", f"{project}_"))
-
-
-def _containers_of(row: Application, live: Live | None) -> list[dict[str, Any]] | None:
-    known = live.containers if live is not None and live.is_connected else None
-    if known is None:
-        return None
-    project = Spec(row.name, "").project
-    found: list[dict[str, Any]] = msgspec.to_builtins([c for c in known if _belongs(c.app, c.name, project)])
-    return found
 
 
 def _has_drifted(row: Application, live: Live | None) -> bool:
     """Said to be running, while the host's last three heartbeats showed no container of it running."""
     if row.status != "running" or live is None or not live.is_connected or len(live.running_apps) < 3:
         return False
-    project = Spec(row.name, "").project
-    return not any(_belongs(app, name, project) for beat in live.running_apps for app, name in beat)
+    project = project_key(row.name)
+    return not any(belongs(app, name, project) for beat in live.running_apps for app, name in beat)
 
 
 def revision(row: Revision, owner: Application) -> dict[str, Any]:

@@ -1,52 +1,109 @@
-// Small things that pages do beyond being read: times as the reader has them, output as it comes, an editor that asks
-// before it lets go, and a word when the page is not live.
+// What every page does beyond being read: it hears what changed and renews those parts of itself, shows times as the
+// reader has them, and says when it is not live or its reader is signed out. Scripts of single pages use `roci`.
 "use strict";
 
-function localTimes(within) {
-  for (const time of within.querySelectorAll("time[datetime]")) {
-    const at = new Date(time.dateTime);
-    if (!Number.isNaN(at.getTime())) {
-      time.title = time.dateTime;
-      time.textContent = at.toLocaleString();
+const roci = {
+  // Times in the reader's own zone and words.
+  localTimes(within) {
+    for (const time of within.querySelectorAll("time[datetime]")) {
+      const at = new Date(time.dateTime);
+      if (!Number.isNaN(at.getTime())) {
+        time.title = time.dateTime;
+        time.textContent = at.toLocaleString(document.documentElement.lang);
+      }
     }
+  },
+
+  // Whether something typed would be lost: scripts of editors put their questions here.
+  unsaved: [],
+
+  isUnsaved() {
+    return roci.unsaved.some((ask) => ask());
+  },
+
+  // Asks the server who is there. Tells the reader, and gives all forms the token of the present stay.
+  async checkSession() {
+    const answer = await fetch("/token", { headers: { Accept: "application/json" } });
+    document.getElementById("signed-out").hidden = answer.status !== 401;
+    if (!answer.ok) return false;
+    const { token } = await answer.json();
+    for (const input of document.querySelectorAll('input[name="token"]')) input.value = token;
+    return true;
+  },
+
+  // Calls `heard(topic)` for each topic of this page that changed; see live.py.
+  onLive(heard) {
+    document.body.addEventListener("live", (event) => heard(event.detail));
+  },
+};
+
+// One stream a page, open while the page can be seen.
+class LiveStream {
+  constructor(url) {
+    this.url = url;
+    this.topics = new URL(url, location.href).searchParams.get("topics").split(",");
+    this.source = null;
+    this.wait = 1000;
+    this.wasLive = false;
+    document.addEventListener("visibilitychange", () => this.follow());
+    window.addEventListener("pagehide", () => this.close());
+    window.addEventListener("pageshow", () => this.follow());
+    this.follow();
+  }
+
+  follow() {
+    if (document.visibilityState === "hidden") this.close();
+    else if (!this.source) this.open();
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.source?.close();
+    this.source = null;
+  }
+
+  open() {
+    const source = (this.source = new EventSource(this.url));
+    source.addEventListener("ready", (event) => this.ready(JSON.parse(event.data)));
+    source.addEventListener("error", () => this.lost());
+    for (const topic of this.topics) source.addEventListener(topic, () => this.tell(topic));
+  }
+
+  ready(version) {
+    document.getElementById("link").hidden = true;
+    this.wait = 1000;
+    const mine = document.querySelector('meta[name="roci-version"]').content;
+    if (version !== mine && !roci.isUnsaved()) location.reload();
+    else if (this.wasLive) this.topics.forEach((topic) => this.tell(topic));
+    this.wasLive = true;
+  }
+
+  async lost() {
+    this.close();
+    document.getElementById("link").hidden = false;
+    await roci.checkSession().catch(() => false);
+    this.timer = setTimeout(() => this.follow(), this.wait);
+    this.wait = Math.min(this.wait * 2, 15000);
+  }
+
+  tell(topic) {
+    document.body.dispatchEvent(new CustomEvent(`live-${topic}`));
+    document.body.dispatchEvent(new CustomEvent("live", { detail: topic }));
   }
 }
 
-function follow(output) {
-  const atEnd = () => output.scrollHeight - output.scrollTop - output.clientHeight < 40;
-  const source = new EventSource(output.dataset.follow);
-  let begun = false;
-  source.addEventListener("output", (event) => {
-    const stay = atEnd();
-    if (!begun) {
-      output.textContent = "";
-      begun = true;
-    }
-    output.append(JSON.parse(event.data).data);
-    if (stay) output.scrollTop = output.scrollHeight;
-  });
-  source.addEventListener("end", () => source.close());
-}
-
-function guard(form) {
-  let changed = false;
-  form.addEventListener("input", () => { changed = true; });
-  form.addEventListener("submit", () => { changed = false; });
-  window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "s" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      form.requestSubmit(form.querySelector('button[name="then"][value=""]'));
-    }
-  });
-}
-
 document.addEventListener("DOMContentLoaded", () => {
-  localTimes(document);
-  document.querySelectorAll("[data-follow]").forEach(follow);
-  document.querySelectorAll("form[data-guard]").forEach(guard);
-  const link = document.getElementById("link");
-  document.body.addEventListener("htmx:sseError", () => { link.hidden = false; });
-  document.body.addEventListener("htmx:sseOpen", () => { link.hidden = true; });
-  document.body.addEventListener("htmx:afterSwap", (event) => localTimes(document.getElementById(event.target.id) || document));
+  roci.localTimes(document);
+  if (window.Idiomorph) {
+    // What the reader opened stays open when its part is renewed.
+    Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
+  }
+  if (document.body.dataset.live) new LiveStream(document.body.dataset.live);
+  document.body.addEventListener("htmx:afterSwap", (event) => roci.localTimes(document.getElementById(event.target.id) || document));
+  document.body.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status === 401) roci.checkSession();
+  });
+  window.addEventListener("focus", () => {
+    if (!document.getElementById("signed-out").hidden) roci.checkSession();
+  });
 });

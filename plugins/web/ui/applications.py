@@ -11,10 +11,10 @@ from roci import Conflict, NotFound, RociError, Sensitive, Spec
 from ...agent.hub import Hub
 from ...domain import applications, operations
 from ...domain.applications import Application, Revision
-from ...surfaces.http import actor, needs, roci
+from ...surfaces.http import actor, needs, roci, server
 from ...work import deploy, execute
 from .. import shell
-from ..forms import sent, server
+from ..forms import sent
 from . import shown
 
 routes = Blueprint("applications", __name__, url_prefix="/applications")
@@ -49,6 +49,7 @@ async def _editor(app: Application | None, given: dict[str, str], wrong: RociErr
     page = await shell.render(
         "editor.html",
         f"Edit {app.name}" if app else "New application",
+        scripts=("editor.js",),
         app=app,
         given=given,
         wrong=wrong.message if wrong else None,
@@ -94,12 +95,13 @@ async def show(id: str) -> Any:
     return await shell.render(
         "application.html",
         app.name,
-        ("applications", "operations", "hosts"),
+        ("applications", "operations", "hosts", "containers"),
+        shell.Subject("application", id, app.name),
         app=app,
         text=text,
         revisions=revisions,
         host=live.host if live else None,
-        containers=shown.containers_of(app, live),
+        containers=live.containers_of(applications.project_key(app.name)) if live else None,
         latest=latest,
         hosts=_hosts(),
         panels=await here.part(shell.Shell).panels_of(here, "application", id, await actor()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quart import Blueprint
+from quart import Blueprint, request
 
 from roci import Actor
 
@@ -13,15 +13,15 @@ from ...domain import alerts, applications, operations
 from ...domain.alerts import Alert
 from ...domain.applications import Application
 from ...domain.operations import Operation
-from ...surfaces.http import base_url
+from ...surfaces.http import base_url, server
 from .. import shell
-from ..forms import server
 from ..install import install_line
 from . import shown
 
 routes = Blueprint("dashboard", __name__)  # its one path is the start page's, which leads here
 LATEST = 8
 MOST = 20  # of what is wrong
+PARTS = {"hosts": {"hosts"}, "latest": {"operations"}}  # what they show; the others show all
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,15 @@ async def show(who: Actor) -> str:
     """The page, with as much as this actor may see."""
     here = server()
     sees = {noun: here.may(who, f"{noun}.read") for noun in ("hosts", "applications", "operations", "alerts")}
-    hosts = shown.host_rows(here) if sees["hosts"] else []
-    apps = await here.read(applications.all_) if sees["applications"] else []
-    latest = (await here.read(operations.list_, LATEST))[0] if sees["operations"] else []
-    open_ = (await here.read(alerts.list_, "active", None, MOST))[0] if sees["alerts"] else []
+    needed = PARTS.get(request.args.get("part", ""), set(sees))
+    hosts = shown.host_rows(here) if sees["hosts"] and "hosts" in needed else []
+    apps = await here.read(applications.all_) if sees["applications"] and "applications" in needed else []
+    latest = (await here.read(operations.list_, LATEST))[0] if sees["operations"] and "operations" in needed else []
+    open_ = (await here.read(alerts.list_, "active", None, MOST))[0] if sees["alerts"] and "alerts" in needed else []
     return await shell.render(
         "dashboard.html",
         "Overview",
-        ("hosts", "applications", "operations", "alerts"),
+        ("hosts", "beats", "containers", "applications", "operations", "alerts"),
         sees=sees,
         hosts=hosts,
         apps=apps,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from quart import Blueprint, redirect, request
+from quart import Blueprint, redirect
 
 from roci import Conflict, NotFound
 
 from ...agent.hub import Hub, Live
-from ...domain import alerts, hosts, operations
-from ...surfaces.http import actor, base_url, needs, uuid
+from ...domain import alerts, operations
+from ...surfaces.http import actor, base_url, needs, server, uuid
 from ...work import deploy, enrol, execute
 from .. import shell
-from ..forms import sent, server
+from ..forms import done, sent
 from ..install import install_line
 from . import shown
 
@@ -34,7 +34,7 @@ def _live(host_id: str) -> Live:
 async def index() -> Any:
     """All hosts, what needs somebody first."""
     rows = shown.host_rows(server())
-    return await shell.render("hosts.html", "Hosts", ("hosts",), hosts=rows, line=install_line(base_url()))
+    return await shell.render("hosts.html", "Hosts", ("hosts", "beats"), hosts=rows, line=install_line(base_url()))
 
 
 @routes.get("/<id>")
@@ -47,7 +47,8 @@ async def show(id: str) -> Any:
     return await shell.render(
         "host.html",
         live.host.hostname,
-        ("hosts", "operations", "alerts"),
+        (f"host/{id}", "hosts", "operations", "alerts"),
+        shell.Subject("host", id, live.host.hostname),
         host=live.host,
         row=shown.host_row(here, live),
         containers=live.containers if live.is_connected else None,
@@ -56,7 +57,6 @@ async def show(id: str) -> Any:
         alerts=wrong,
         panels=await here.part(shell.Shell).panels_of(here, "host", id, await actor()),
         tone=shown.tone,
-        said=request.args.get("said", "")[:200],
     )
 
 
@@ -80,8 +80,7 @@ async def remove(id: str) -> Any:
     if form.get("confirm") != _live(id).host.hostname:
         raise Conflict("type the host's name to remove it: nothing was changed")
     await deploy.remove_host(server(), id)
-    await server().write(hosts.remove, id)
-    return redirect("/hosts", 303)
+    return done("/hosts", f"{form.get('confirm')} was removed")
 
 
 @routes.post("/<id>/containers/<container>/<action>")
@@ -94,5 +93,5 @@ async def control(id: str, container: str, action: str) -> Any:
     run = await execute.control(server(), id, action, container)
     ended = await run.finished(WAIT)
     if ended is not None and ended.status == "succeeded":
-        return redirect(f"/hosts/{id}?said={container} was {ACTIONS[action]}", 303)
+        return done(f"/hosts/{id}", f"{container} was {ACTIONS[action]}")
     return redirect(f"/operations/{run.operation.id}", 303)

@@ -7,10 +7,10 @@ from typing import Any
 from quart import Blueprint, redirect, request
 
 from ...domain import operations
-from ...surfaces.http import needs, roci
+from ...surfaces.http import needs, roci, server
 from ...work.operate import Operator
 from .. import shell
-from ..forms import sent, server
+from ..forms import sent
 from . import shown
 
 routes = Blueprint("operations", __name__, url_prefix="/operations")
@@ -47,7 +47,9 @@ async def show(id: str) -> Any:
     row = await roci.read(operations.get, id)
     so_far = run.so_far if run and row.status == "running" else row.output
     title = f"{row.kind} on {row.hostname}"
-    return await shell.render("operation.html", title, ("operations",), row=row, output=so_far, tone=shown.tone)
+    return await shell.render(
+        "operation.html", title, ("operations",), scripts=("output.js",), row=row, output=so_far, tone=shown.tone
+    )
 
 
 @routes.post("/<id>/cancel")

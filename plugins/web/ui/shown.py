@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from roci import Roci, Spec
+from roci import Roci
 
-from ...agent import wire
 from ...agent.hub import Hub, Live
 from ...agent.sample import Sample
-from ...domain.applications import Application
 from ...work.metrics import Metrics
 
 TONES = {
@@ -68,7 +66,7 @@ def host_row(roci: Roci, live: Live) -> HostRow:
         state=("online" if live.is_connected else "offline") if approved else host.status,
         address=host.effective_ip,
         is_here=host.local,
-        running=None if known is None else sum(is_running(each) for each in known),
+        running=None if known is None else sum(each.is_running for each in known),
         containers=None if known is None else len(known),
         engine_error=live.engine_error,
         sample=roci.part(Metrics).latest(host.id) if approved else None,
@@ -81,16 +79,3 @@ def host_rows(roci: Roci) -> list[HostRow]:
     order = {"pending": 0, "offline": 1, "online": 2, "rejected": 3}
     rows = [host_row(roci, live) for live in roci.part(Hub).roster.values()]
     return sorted(rows, key=lambda row: (order[row.state], row.name.lower()))
-
-
-def is_running(container: wire.Container) -> bool:
-    return container.status.startswith(("running", "Up"))
-
-
-def containers_of(application: Application, live: Live | None) -> list[wire.Container] | None:
-    """The containers of an application; None: its host cannot be asked."""
-    known = live.containers if live is not None and live.is_connected else None
-    if known is None:
-        return None
-    project = Spec(application.name, "").project
-    return [each for each in known if each.app == project]

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator
-from typing import Any
-
-import pytest
 from quart.typing import TestClientProtocol as Client
 
 from roci import Roci
@@ -16,37 +11,10 @@ from roci_plugins.domain import access, applications, credentials, operations, p
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
-from roci_plugins.work import enrol
+
+from .reading import EVIL, send, text
 
 COMPOSE = "services:\n  web:\n    image: nginx\n"
-EVIL = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-async def nas(roci: Roci) -> AsyncIterator[ScriptedAgent]:
-    """An approved host with one container, whose name would like to be a script."""
-    async with scripted_agent(roci) as agent:
-        await agent.register("nas", protocol=2, capabilities=["container"])
-        await enrol.approve(roci, agent.agent_id)
-        await agent.hear()
-        container = {"id": "0123456789ab", "name": EVIL, "image": "nginx", "status": "running", "state": "Up 3 minutes"}
-        await agent.say("heartbeat", containers=[container])
-        live = roci.part(Hub).roster[agent.agent_id]
-        await until(lambda: live.containers)
-        yield agent
-
-
-async def text(client: Client, path: str, status: int = 200) -> str:
-    answer = await client.get(path)
-    assert answer.status_code == status, await answer.get_data(as_text=True)
-    return str(await answer.get_data(as_text=True))
-
-
-async def send(client: Client, page: str, path: str, **form: str) -> Any:
-    """Post a form of a page, with its token."""
-    token = re.search(r'name="token" value="(\w+)"', await text(client, page))
-    assert token
-    return await client.post(path, form={"token": token[1], **form})
 
 
 async def test_an_empty_roci_leads_to_the_first_application_and_the_first_host(client: Client) -> None:
@@ -150,3 +118,15 @@ async def test_who_may_only_look_sees_no_buttons_and_no_entries_beyond(
     page = await text(anonymous, f"/hosts/{nas.agent_id}")
     assert "Restart" not in page and "Remove" not in page and 'href="/applications"' not in page
     await text(anonymous, "/applications", 403)
+
+
+async def test_a_host_is_removed_by_its_name_only_and_the_list_says_so(
+    client: Client, roci: Roci, nas: ScriptedAgent
+) -> None:
+    path = f"/hosts/{nas.agent_id}"
+    assert (await send(client, path, f"{path}/remove", confirm="nass")).status_code == 409
+    answer = await send(client, path, f"{path}/remove", confirm="nas")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/hosts")
+    assert nas.agent_id not in roci.part(Hub).roster
+    assert "nas was removed" in await text(client, "/hosts")
+    assert "nas was removed" not in await text(client, "/hosts")

@@ -1,0 +1,2 @@
+// The command palette and the keys of every page.
+"use strict";
