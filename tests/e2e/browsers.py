@@ -6,10 +6,13 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from .bed import Client
 from .engines import unavailable
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -33,10 +36,13 @@ def chromium() -> Iterator[Browser]:
 class Visitor:
     """Somebody at a browser of their own. Every address it asks for, and every complaint of a page, is kept."""
 
-    def __init__(self, browser: Browser, url: str, has_scripts: bool = True) -> None:
+    def __init__(self, browser: Browser, url: str, has_scripts: bool = True, **options: Any) -> None:
+        """`options` are those of a browser's context: viewport, color_scheme, locale."""
         port = urlsplit(url).port
         self.url = f"http://localhost:{port}"  # passkeys are for names, not for addresses
-        self.context: BrowserContext = browser.new_context(base_url=self.url, java_script_enabled=has_scripts)
+        self.context: BrowserContext = browser.new_context(
+            base_url=self.url, java_script_enabled=has_scripts, **options
+        )
         self.context.set_default_timeout(10_000)
         self.asked: list[str] = []
         self.complaints: list[str] = []
@@ -64,6 +70,20 @@ class Visitor:
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name="Sign in", exact=True).click()
+
+    def is_signed_in_by(self, api: Client) -> None:
+        """Take over the stay of a client that has signed in."""
+        cookie = api.session.cookies["roci_session"]
+        self.context.add_cookies([{"name": "roci_session", "value": cookie, "url": self.url}])
+
+    def barriers(self) -> list[str]:
+        """What axe finds on the page that shuts somebody out, as far as it is serious."""
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{one['id']}: {one['help']}: {[node['html'] for node in one['nodes']][:3]}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
 
     @property
     def foreign(self) -> list[str]:

@@ -9,9 +9,14 @@ from typing import Any
 
 import docker
 import pytest
+from playwright.sync_api import Browser
+
+from roci_plugins.web import assets
 
 from .bed import Agent, Process, Server, unique
-from .engines import COMPOSE_PROJECT, SecondHost, connect, find_engine, make_image, remove_labelled
+from .browsers import Visitor, chromium
+from .engines import COMPOSE_PROJECT, SecondHost, connect, find_engine, make_image, remove_labelled, unavailable
+from .journey import QUICK, agent
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
@@ -95,6 +100,38 @@ def _end(processes: list[Any]) -> None:
     for process in processes:
         process.end()
         print(f"--- {' '.join(process.argv)}\n{process.output}")  # pytest shows it where the test failed
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium for the tests of a module. They must not be of asyncio: Playwright has a loop of its own."""
+    if assets.version() is None:
+        unavailable("the browser libraries are not here: python packaging/ui/fetch.py")
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def house(engine: str, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One ROCI for all tests of pages; its one host is this machine, with the real engine.
+
+    Tests share it: they make what they need under names of their own, and take that away again.
+    """
+    server = Server(tmp_path_factory.mktemp("house"), local_agent=True, environment=QUICK)
+    server.start()
+    agent(server.api, seconds=60)
+    yield server
+    _end([server])
+
+
+@pytest.fixture
+def visitor(browser: Browser, house: Server) -> Iterator[Visitor]:
+    """The administrator at a browser, signed in. Whatever it did, it asked our server only, and no page complained."""
+    visitor = Visitor(browser, house.url)
+    visitor.is_signed_in_by(house.api)
+    yield visitor
+    visitor.context.close()
+    assert visitor.asked and not visitor.foreign and not visitor.complaints
 
 
 @pytest.fixture(scope="session")

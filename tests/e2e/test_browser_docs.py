@@ -7,21 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from roci_plugins.web import assets
-
 from .bed import PASSWORD, Server
-from .browsers import Visitor, chromium
-from .engines import unavailable
+from .browsers import Visitor
 
 LOGO = "cdn.redoc.ly/redoc/logo"  # ReDoc asks for its maker's logo; the page's policy stops that in the browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if assets.version() is None:
-        unavailable("the browser libraries are not here: python packaging/ui/fetch.py")
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -10,15 +10,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from .bed import PASSWORD, Client, Server
-from .browsers import Visitor, chromium
+from .browsers import Visitor
 
 NewVisitor = Callable[..., Visitor]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture
