@@ -7,6 +7,7 @@ the path, then the form of the body, whether what it is for exists (404), and it
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import ipaddress
 import uuid as uuids
@@ -335,6 +336,15 @@ def uuid(text: str) -> str:
         return str(uuids.UUID(text))
     except ValueError:
         raise Malformed(f"{text[:50]!r} is not a UUID", uuid=text[:50]) from None
+
+
+def moment(name: str, text: str) -> datetime.datetime:
+    """A time of the query, in ISO 8601; without an offset it is UTC. Raises Malformed that names the field."""
+    try:
+        found = datetime.datetime.fromisoformat(text.strip().replace(" ", "+"))  # a + in a query is a blank
+        return found.astimezone(datetime.UTC) if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError):
+        raise Malformed(f"{name}: a time such as 2024-01-15T10:30:00Z") from None
 
 
 def paging() -> tuple[int | None, int]:

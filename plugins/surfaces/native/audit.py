@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -17,7 +16,7 @@ from roci import Malformed, Roci
 from ...domain import events
 from ...domain.events import Recorded, Where
 from ...domain.model import wire_time
-from ..http import needs, paging, returns, roci, server
+from ..http import moment, needs, paging, returns, roci, server
 
 routes = Blueprint("audit", __name__, url_prefix="/audit")
 EXACT = ("actor", "action", "name", "noun", "subject_id", "operation", "outcome", "via", "address", "realm")
@@ -96,15 +95,7 @@ def _asked() -> list[Where]:
     if args.get("q"):
         where.append(Where("text", args["q"]))
     tests = {"since": "gte", "until": "lt"}
-    return where + [Where("at", _moment(name, args[name]), test) for name, test in tests.items() if name in args]
-
-
-def _moment(name: str, text: str) -> datetime.datetime:
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-        return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-    except (ValueError, OverflowError):
-        raise Malformed(f"{name}: a time such as 2024-01-15T10:30:00Z") from None
+    return where + [Where("at", moment(name, args[name]), test) for name, test in tests.items() if name in args]
 
 
 def _entry(row: Recorded) -> dict[str, Any]:

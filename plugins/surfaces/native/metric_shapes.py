@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 
 import msgspec
 from typing_extensions import TypedDict
-
-from roci import Malformed
 
 from ...agent.sample import Sample
 from ...work.metrics import ContainerPoint
@@ -115,12 +112,3 @@ def history(host_id: str, samples: Sequence[Sample]) -> bytes:
 
 def container_history(host_id: str, container: str, points: Sequence[ContainerPoint]) -> bytes:
     return msgspec.json.encode({"agent_id": host_id, "container": container, "metrics": points})
-
-
-def moment(name: str, text: str) -> datetime.datetime:
-    """A time of the query, in ISO 8601; without an offset it is UTC. Raises Malformed."""
-    try:
-        found = datetime.datetime.fromisoformat(text.strip().replace(" ", "+"))  # a + in a query is a blank
-    except ValueError:
-        raise Malformed(f"{name}: a time such as 2024-01-15T10:30:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)

@@ -12,7 +12,7 @@ from roci import Malformed, NotFound, now
 from ...agent.hub import Hub
 from ...agent.sample import Sample
 from ...work.metrics import MOST, Metrics
-from ..http import JSON, needs, returns, roci
+from ..http import JSON, moment, needs, returns, roci
 from . import metric_shapes as shapes
 from .hands import known
 
@@ -25,9 +25,9 @@ Range = tuple[datetime.datetime, datetime.datetime, int, int | None]
 
 def _range() -> Range:
     """From when to when: one hour up to now, unless the query says otherwise. Raises Malformed."""
-    end = shapes.moment("end", request.args["end"]) if "end" in request.args else now()
+    end = moment("end", request.args["end"]) if "end" in request.args else now()
     try:
-        start = shapes.moment("start", request.args["start"]) if "start" in request.args else end - HOUR
+        start = moment("start", request.args["start"]) if "start" in request.args else end - HOUR
     except OverflowError:
         raise Malformed("end: a time such as 2024-01-15T10:30:00Z") from None
     return start, end, _whole("limit", MOST) or 500, _whole("step", LONGEST_STEP)

@@ -11,7 +11,7 @@ from roci import Malformed
 
 from ...domain import events
 from ...domain.events import Recorded, Where
-from ..http import needs, returns, roci
+from ..http import moment, needs, returns, roci
 from . import results
 
 routes = Blueprint("audit", __name__, url_prefix="/audit")
@@ -56,7 +56,7 @@ def _where(column: str, test: str, value: str) -> Where:
     if test != "contains" and column == "id":
         return Where("seq", _whole("id", value), test)
     if test != "contains" and column == "changed_at":
-        return Where("at", _moment(value), test)
+        return Where("at", moment("changed_at", value), test)
     return Where(COLUMNS[column], value.upper() if column == "operation" else value, test)
 
 
@@ -64,14 +64,6 @@ def _whole(name: str, text: str) -> int:
     if not (text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal()) or len(text) > 16:
         raise Malformed(f"{name}: a whole number")
     return int(text)
-
-
-def _moment(text: str) -> datetime.datetime:
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-        return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-    except (ValueError, OverflowError):
-        raise Malformed("changed_at: a time such as 2024-01-15T10:30:00Z") from None
 
 
 def _row(row: Recorded) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+// The charts of a host: one line of time for all of them, whose hovering is shared.
+"use strict";
+
+const KIBI = 1024;
+const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+function bytes(value) {
+  const at = value > 0 ? Math.min(Math.floor(Math.log(value) / Math.log(KIBI)), SIZES.length - 1) : 0;
+  const shown = value / KIBI ** Math.max(at, 0);
+  return `${shown >= 100 || at <= 0 ? Math.round(shown) : shown.toFixed(1)} ${SIZES[Math.max(at, 0)]}`;
+}
+
+const UNITS = {
+  percent: (value) => `${value.toFixed(value < 10 ? 1 : 0)} %`,
+  bytes,
+  rate: (value) => `${bytes(value)}/s`,
+  number: (value) => value.toFixed(2),
+};
+
+function colour(name) {
+  // Canvas does not know light-dark(): an element is asked what it comes to.
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+// What lies under the pointer, in words, beside it.
+function tip(chart) {
+  const box = document.createElement("div");
+  box.className = "tip";
+  box.hidden = true;
+  function show(plot) {
+    const { left, top, idx } = plot.cursor;
+    box.hidden = idx == null || left < 0;
+    if (box.hidden) return;
+    const lines = [new Date(plot.data[0][idx] * 1000).toLocaleString(document.documentElement.lang)];
+    chart.series.forEach((series, at) => {
+      const value = plot.data[at + 1][idx];
+      lines.push(`${series.label}: ${value == null ? "–" : UNITS[chart.unit](value)}`);
+    });
+    box.replaceChildren(...lines.map((line) => Object.assign(document.createElement("div"), { textContent: line })));
+    const right = left > plot.over.clientWidth / 2;
+    box.style.left = right ? "" : `${left + 12}px`;
+    box.style.right = right ? `${plot.over.clientWidth - left + 12}px` : "";
+    box.style.top = `${Math.max(0, Math.min(top, plot.over.clientHeight - 60))}px`;
+  }
+  return { hooks: { init: (plot) => plot.over.append(box), setCursor: show } };
+}
+
+function options(chart, width) {
+  const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+  return {
+    width,
+    height: 176,
+    cursor: { sync: { key: "host", setSeries: false }, drag: { x: true, y: false } },
+    legend: { show: false },
+    plugins: [tip(chart)],
+    scales: { y: { range: (plot, least, most) => [0, chart.unit === "percent" ? Math.max(most ?? 0, 10) : Math.max(most ?? 0, 0.01) * 1.05] } },
+    axes: [axis, { ...axis, size: 64, values: (plot, values) => values.map((value) => UNITS[chart.unit](value)) }],
+    series: [{}, ...chart.series.map((series, at) => ({ label: series.label, stroke: colour(`--series-${at % 8}`), width: 1.5, points: { show: false } }))],
+  };
+}
+
+class Charts {
+  constructor(box) {
+    this.box = box;
+    this.plots = new Map();
+    this.told = Date.now();
+    this.load();
+    new ResizeObserver(() => this.fit()).observe(box);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(this.charts, true));
+    if (!("still" in box.dataset)) roci.onLive(() => this.renew());
+  }
+
+  async load() {
+    const answer = await fetch(this.box.dataset.source, { headers: { Accept: "application/json" } });
+    if (answer.ok) this.draw(await answer.json());
+  }
+
+  renew() {
+    if (Date.now() - this.told < Number(this.box.dataset.every) * 1000) return;
+    this.told = Date.now();
+    this.load();
+  }
+
+  draw(charts, anew = false) {
+    this.charts = charts;
+    for (const chart of charts) {
+      const place = document.querySelector(`#chart-${chart.name} .plot`);
+      if (!place) continue;
+      const data = [chart.times, ...chart.series.map((series) => series.values)];
+      const known = this.plots.get(chart.name);
+      if (known && !anew && known.series.length === data.length) {
+        known.setData(data);
+        continue;
+      }
+      known?.destroy();
+      this.plots.set(chart.name, new uPlot(options(chart, place.clientWidth), data, place));
+    }
+  }
+
+  fit() {
+    for (const plot of this.plots.values()) {
+      const width = plot.root.parentElement.clientWidth;
+      if (width && width !== plot.width) plot.setSize({ width, height: plot.height });
+    }
+  }
+}
+
+const charts = document.getElementById("charts");
+if (charts && window.uPlot) new Charts(charts);
