@@ -71,6 +71,7 @@ AGENT: tuple[str, ...] = (
     "agent.commands.updates",
     "agent.commands.power",
     "agent.commands.prune",
+    "agent.commands.listing",
     "agent.commands.swarm",
 )
 

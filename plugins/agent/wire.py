@@ -24,6 +24,8 @@ TIMED_OUT = 124  # exit code of what ran out of time, as timeout(1) has it
 NOT_RUN = 126  # and of what was not run at all
 LOGOUT_WITHIN = 20  # seconds: clients wait for its end, 25 by default
 
+MARK = "\2"  # before a line's time, so that no line can pretend
+
 # why a socket was closed
 MALFORMED, NO_REGISTER, STALE, REJECTED, REPLACED, DELETED = 4000, 4001, 4002, 4003, 4009, 4010
 GOING_AWAY, TRY_LATER = 1001, 1013
@@ -260,6 +262,7 @@ class Logs(Hand, tag="logs", kw_only=True, omit_defaults=False):
     since: str | None = None  # ISO 8601
     until: str | None = None
     timestamps: bool = False
+    marked: bool | msgspec.UnsetType = msgspec.UNSET  # with timestamps: lines of standard error begin with MARK
 
     @property
     def limit(self) -> float | None:
@@ -317,6 +320,18 @@ class PrunePreview(Hand, tag="prune_preview", kw_only=True):
     keep: list[str] = []
 
 
+class Inventory(Hand, tag="inventory", kw_only=True, omit_defaults=False):
+    """What is there of one kind, and who uses it, as one JSON object: {"count", "things"}."""
+
+    reads: ClassVar[bool] = True
+    what: str  # images, volumes, networks
+    sizes: bool = False  # of volumes, which engines take long to add up
+
+    @property
+    def limit(self) -> float | None:
+        return 90 if self.sizes else 30
+
+
 class ImageCheck(Hand, tag="image_check", kw_only=True):
     """Which image a registry has under these names: {image: {"local": [digest], "remote": digest} | {"error"}}."""
 
@@ -330,7 +345,7 @@ class ImageCheck(Hand, tag="image_check", kw_only=True):
 
 HANDS = (
     *(Exec, ContainerAction, Restart, Logs, RegistryLogin, RegistryLogout, Reboot),
-    *(Pull, Prune, PrunePreview, ImageCheck),
+    *(Pull, Prune, PrunePreview, Inventory, ImageCheck),
 )
 
 
@@ -353,7 +368,7 @@ def secrets_of(message: Message) -> list[str]:
 
 FromAgent = Register | Heartbeat | Result | Output | Ack | Ping | Pong | Error
 Hands = (Exec | ContainerAction | Restart | Logs | RegistryLogin | RegistryLogout | Reboot) | (
-    Pull | Prune | PrunePreview | ImageCheck
+    Pull | Prune | PrunePreview | Inventory | ImageCheck
 )
 FromServer = RegistrationResponse | Deploy | Stop | Start | Delete | Hands | Cancel | Ack | Ping | Pong | Error
 _from_agent = msgspec.json.Decoder(FromAgent)
