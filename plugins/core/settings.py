@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 import pluggy
@@ -18,6 +19,20 @@ from roci import Settings, StartupError
 
 T = TypeVar("T")
 RESERVED = {"ROCI_CONFIG", "ROCI_TRACE", "ROCI_TOKEN", "ROCI_URL"}  # environment names that are no settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a setting was given: in which file, or by which variable of the environment."""
+
+    kind: Literal["file", "environment"]
+    name: str
+
+
+class Sections(dict[str, dict[str, Any]]):
+    """What plugins' models are made from. `origins`: where each setting that was given came from, by its path."""
+
+    origins: Mapping[str, Origin] = {}
 
 
 def load(path: str | Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -31,20 +46,33 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] = os.environ
         raise StartupError(f"{path}: expected settings by name")
     core = {field for field in Settings.__struct_fields__ if field != "sections"}
     values: dict[str, Any] = {}
-    sections: dict[str, dict[str, Any]] = {}
+    sections = Sections()
     for key, value in _expand(raw or {}, environ).items():
         if isinstance(value, dict) and key not in core:
             sections[key] = value
         else:
             values[key] = value
+    given = {path_of_key: Origin("file", str(path)) for path_of_key in _paths(values, sections)}
     for name, value in environ.items():
         if name.startswith("ROCI_") and name not in RESERVED:
             section, _, key = name[5:].lower().rpartition("__")
             (sections.setdefault(section, {}) if section else values)[key] = value
+            given[_path(section, key)] = Origin("environment", name)
     settings = _convert(values, Settings, where="")
+    sections.origins = given
     settings.sections = sections
     _check(settings)
     return settings
+
+
+def _path(section: str, key: str) -> str:
+    """Of a setting; one whose value is kept in a file of its own is that setting."""
+    return f"{section}.{key.removesuffix('_file')}" if section else key.removesuffix("_file")
+
+
+def _paths(values: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield from (_path("", key) for key in values)
+    yield from (_path(section, str(key)) for section, some in sections.items() for key in some)
 
 
 def _expand(value: Any, environ: Mapping[str, str]) -> Any:

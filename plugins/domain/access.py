@@ -78,6 +78,17 @@ def effective_rules(names: Iterable[str]) -> list[Rule]:
     return Hierarchy().rules(names)
 
 
+def givers(action: str, resource: str = "") -> list[str]:
+    """The roles that would allow this, bound everywhere."""
+    known = Hierarchy()
+    wanted = [name for name in known.rows if any(_gives(rule, action, resource) for rule in known.rules([name]))]
+    return sorted(wanted)
+
+
+def _gives(rule: Rule, action: str, resource: str) -> bool:
+    return rules.allows(Grant(*rule, None), action, resource)
+
+
 @dataclasses.dataclass(frozen=True)
 class Explanation:
     """Whether somebody may do something, and why: the rules that allow it, or what comes nearest."""
@@ -152,6 +163,11 @@ def require_covers(principal: Principal) -> None:
     token or resets a factor could act as its owner."""
     if current_actor.get().id != principal.id:
         require_grantable(grants(principal))
+
+
+def require_mastery(principal: Principal) -> None:
+    """Nobody gets more by way of somebody else, nor by way of themselves from a credential that is for less."""
+    require_grantable(grants(principal))
 
 
 # --- changes -----------------------------------------------------------------

@@ -12,7 +12,7 @@ from roci import Actor, Forbidden, Invalid, Sensitive, Unauthenticated
 from ...auth.factors import Factors
 from ...auth.passwords import Passwords
 from ...auth.rbac import Rbac
-from ...domain import access, credentials, factors, principals
+from ...domain import access, factors, people, principals
 from ...domain.principals import KINDS, NewPrincipal, Principal
 from ..http import accepts, actor, needs, paging, require, require_of_narrow, returns, roci, signed_in
 from . import people_shapes as shapes
@@ -51,13 +51,8 @@ async def add(new: shapes.NewUser) -> Any:
     """Add a person or a service. It may do nothing until a role is bound to its name."""
     hashed = await _hashed(new.password)
 
-    def write() -> Principal:
-        made = NewPrincipal(new.name, new.kind, new.email, new.display_name, hashed, new.description)
-        row = principals.add(made)
-        access.require_covers(row)  # a role may wait for this name
-        return principals.get(row.id)
-
-    return shapes.user(await roci.write(write)), 201
+    made = NewPrincipal(new.name, new.kind, new.email, new.display_name, hashed, new.description)
+    return shapes.user(await roci.write(people.add, made)), 201
 
 
 @routes.get("/<id>")
@@ -75,18 +70,7 @@ async def show(id: str) -> Any:
 async def change(body: shapes.UserChanges, id: str) -> Any:
     """Change e-mail address, display name or description. Null leaves a field as it is."""
     changes = body.model_dump(exclude_none=True)
-    return shapes.user(await roci.write(_change, id, **changes))
-
-
-def _change(id: str, vouched: bool = True, **changes: Any) -> Principal:
-    if "email" in changes:  # sign-in elsewhere may go by it
-        _require_mastery(principals.get(id))
-    return principals.change(id, vouched, **changes)
-
-
-def _require_mastery(row: Principal) -> None:
-    """Nobody gets more by way of somebody else, nor by way of themselves from a credential that is for less."""
-    access.require_grantable(access.grants(row))
+    return shapes.user(await roci.write(people.change, id, **changes))
 
 
 @routes.post("/<id>/enable")
@@ -94,12 +78,7 @@ def _require_mastery(row: Principal) -> None:
 @returns(Done)
 async def enable(id: str) -> Any:
     """Let somebody in again."""
-
-    def write() -> None:
-        _require_mastery(principals.get(id))
-        principals.enable(id)
-
-    await roci.write(write)
+    await roci.write(people.enable, id)
     return done("User enabled")
 
 
@@ -147,14 +126,9 @@ async def password(new: shapes.NewPassword, id: str) -> Any:
     if who.id == id:
         await _check_current(who, row, new.current_password)
     else:
-        await roci.read(_require_mastery, row)  # before a hash is made for nothing
+        await roci.read(access.require_mastery, row)  # before a hash is made for nothing
     hashed = await _hashed(new.password)
-
-    def write() -> None:
-        _require_mastery(principals.get(id))
-        credentials.set_password(id, hashed or Sensitive(), but=who.credential if who.id == id else None)
-
-    await roci.write(write)
+    await roci.write(people.set_password, id, hashed or Sensitive(), who.credential if who.id == id else None)
     return done("Password set")
 
 
@@ -193,7 +167,7 @@ async def me() -> Any:
 async def change_me(body: shapes.OwnChanges) -> Any:
     """Change my own e-mail address or display name."""
     await require_of_narrow("principals.update")
-    await roci.write(_change, (await actor()).id, vouched=False, **body.model_dump(exclude_none=True))
+    await roci.write(people.change, (await actor()).id, vouched=False, **body.model_dump(exclude_none=True))
     return await _me()
 
 
