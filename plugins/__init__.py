@@ -107,6 +107,7 @@ DEFAULT: tuple[str, ...] = (
     "web",
     "web.shell",
     "web.live",
+    "web.recent",
     "web.ui",
     "web.ui.charts",
     "web.install",

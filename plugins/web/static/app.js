@@ -31,6 +31,18 @@ const roci = {
     return true;
   },
 
+  // Buttons that copy the line beside them, where the browser lets pages do so.
+  copyButtons(within) {
+    if (!navigator.clipboard) return;
+    for (const button of within.querySelectorAll("[data-copy]")) {
+      button.hidden = false;
+      button.onclick = async () => {
+        await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+        button.textContent = button.dataset.copied;
+      };
+    }
+  },
+
   // Calls `heard(topic)` for each topic of this page that changed; see live.py.
   onLive(heard) {
     document.body.addEventListener("live", (event) => heard(event.detail));
@@ -92,8 +104,24 @@ class LiveStream {
   }
 }
 
+// Clocks of what is under way: `data-seconds` is how long it took already when the server wrote that.
+const clocks = new WeakMap();
+
+function tick() {
+  for (const node of document.querySelectorAll("[data-seconds]")) {
+    const told = node.dataset.seconds;
+    if (clocks.get(node)?.told !== told) clocks.set(node, { told, since: performance.now() - told * 1000 });
+    const seconds = Math.floor((performance.now() - clocks.get(node).since) / 1000);
+    const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+    const parts = hours ? [hours, String(minutes).padStart(2, "0")] : [minutes];
+    node.textContent = [...parts, String(seconds % 60).padStart(2, "0")].join(":");
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   roci.localTimes(document);
+  setInterval(tick, 1000);
+  roci.copyButtons(document);
   if (window.Idiomorph) {
     // What the reader opened stays open when its part is renewed.
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");

@@ -11,28 +11,49 @@ from roci import Roci, hookimpl, now
 
 from ...agent.sample import Sample
 from ...work.metrics import Metrics
+from ..language import N_, _
 from ..shell import Panel
 
 WIDTH, HEIGHT, POINTS = 300, 60, 60
+SPARK = 20  # pixels: the height of a line among words
 
 
-def line(values: Sequence[float | None]) -> str:
-    """The points of a polyline for percentages, evenly spaced. Where nothing is known there is no point."""
-    step = WIDTH / max(len(values) - 1, 1)
-    return " ".join(
-        f"{at * step:.1f},{HEIGHT - value / 100 * HEIGHT:.1f}" for at, value in enumerate(values) if value is not None
-    )
+def line(values: Sequence[float | None], width: int, height: int) -> str:
+    """The path of percentages, evenly spaced. Where nothing is known there is no line."""
+    step, drawn, is_on = width / max(len(values) - 1, 1), [], False
+    for at, value in enumerate(values):
+        if value is not None:
+            drawn.append(f"{'L' if is_on else 'M'}{at * step:.0f} {height - min(value, 100) / 100 * height:.0f}")
+        is_on = value is not None
+    return "".join(drawn)
+
+
+def spark(label: str, values: Sequence[float | None]) -> Markup:
+    """A small line among words; nothing where nothing is known."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return Markup("")
+    said = _("%(what)s in the last hour: at most %(most)s %%", what=label, most=round(max(known)))
+    return Markup(
+        '<svg class="spark" viewBox="0 0 {w} {h}" role="img" aria-label="{said}" preserveAspectRatio="none">'
+        '<path d="{path}"/></svg>'
+    ).format(w=len(values) * 2, h=SPARK, said=said, path=line(values, len(values) * 2, SPARK))
 
 
 def chart(label: str, values: Sequence[float | None]) -> Markup:
     known = [value for value in values if value is not None]
     if not known:
         return Markup("")
-    said = f"{label}: {known[-1]:.0f} % now, at most {max(known):.0f} % in the last hour"
+    said = _(
+        "%(what)s: %(last)s %% now, at most %(most)s %% in the last hour",
+        what=label,
+        last=round(known[-1]),
+        most=round(max(known)),
+    )
     return Markup(
         '<figure class="chart"><svg viewBox="0 0 {w} {h}" role="img" aria-label="{said}" preserveAspectRatio="none">'
-        '<polyline points="{points}"/></svg><figcaption>{said}</figcaption></figure>'
-    ).format(w=WIDTH, h=HEIGHT, said=said, points=line(values))
+        '<path d="{path}"/></svg><figcaption>{said}</figcaption></figure>'
+    ).format(w=WIDTH, h=HEIGHT, said=said, path=line(values, WIDTH, HEIGHT))
 
 
 async def last_hour(roci: Roci, host_id: str) -> str | None:
@@ -41,12 +62,12 @@ async def last_hour(roci: Roci, host_id: str) -> str | None:
     found: list[Sample] = await roci.part(Metrics).history(
         host_id, until - datetime.timedelta(hours=1), until, limit=POINTS
     )
-    charts = chart("CPU", [each.cpu_percent for each in found]) + chart(
-        "Memory", [each.memory_percent for each in found]
+    charts = chart(_("CPU"), [each.cpu_percent for each in found]) + chart(
+        _("Memory"), [each.memory_percent for each in found]
     )
     return charts or None
 
 
 @hookimpl
 def register_panels(roci: Roci) -> list[Panel]:
-    return [Panel("last hour", "The last hour", "host", last_hour, "metrics.read")]
+    return [Panel("last hour", N_("The last hour"), "host", last_hour, "metrics.read")]

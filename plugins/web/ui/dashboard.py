@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quart import Blueprint, request
 
@@ -16,12 +16,17 @@ from ...domain.operations import Operation
 from ...surfaces.http import base_url, server
 from .. import shell
 from ..install import install_line
+from ..language import _
 from . import shown
 
 routes = Blueprint("dashboard", __name__)  # its one path is the start page's, which leads here
 LATEST = 8
-MOST = 20  # of what is wrong
-PARTS = {"hosts": {"hosts"}, "latest": {"operations"}}  # what they show; the others show all
+MOST = 20  # of what is wrong, and of applications
+PARTS = {
+    "hosts": {"hosts"},
+    "applications": {"applications"},
+    "latest": {"operations"},
+}  # what they show; the others show all
 
 
 @dataclass(frozen=True)
@@ -34,51 +39,70 @@ class Trouble:
     path: str
 
 
+@dataclass
+class Seen:
+    """What the page shows: as much of it as its reader may see, and as this part of the page needs."""
+
+    hosts: list[shown.HostRow] = field(default_factory=list)
+    apps: list[Application] = field(default_factory=list)
+    latest: list[Operation] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    open_alerts: int = 0
+    under_way: int = 0
+
+
 async def show(who: Actor) -> str:
     """The page, with as much as this actor may see."""
     here = server()
     sees = {noun: here.may(who, f"{noun}.read") for noun in ("hosts", "applications", "operations", "alerts")}
     needed = PARTS.get(request.args.get("part", ""), set(sees))
-    hosts = shown.host_rows(here) if sees["hosts"] and "hosts" in needed else []
-    apps = await here.read(applications.all_) if sees["applications"] and "applications" in needed else []
-    latest = (await here.read(operations.list_, LATEST))[0] if sees["operations"] and "operations" in needed else []
-    open_ = (await here.read(alerts.list_, "active", None, MOST))[0] if sees["alerts"] and "alerts" in needed else []
+    seen = await here.read(_read, {noun for noun in needed if sees[noun]})
+    if sees["hosts"] and "hosts" in needed:
+        seen.hosts = shown.host_rows(here)
     return await shell.render(
         "dashboard.html",
-        "Overview",
+        _("Overview"),
         ("hosts", "beats", "containers", "applications", "operations", "alerts"),
         sees=sees,
-        hosts=hosts,
-        apps=apps,
-        latest=latest,
-        under_way=_under_way(latest),
-        troubles=_troubles(hosts, apps, open_),
+        **vars(seen),
+        troubles=_troubles(seen),
+        running=sum(row.running or 0 for row in seen.hosts),
         connected=here.part(Hub).connected,
+        most=MOST,
         address=base_url(),
         line=install_line(base_url()),
         tone=shown.tone,
     )
 
 
-def _under_way(latest: list[Operation]) -> int:
-    return sum(row.status == "running" for row in latest)
+def _read(nouns: set[str]) -> Seen:
+    seen = Seen()
+    if "applications" in nouns:
+        seen.apps = sorted(applications.all_(), key=lambda app: (app.status != "failed", app.key))
+    if "operations" in nouns:
+        seen.latest, _total = operations.list_(LATEST)
+        _first, seen.under_way = operations.list_(1, status="running")
+    if "alerts" in nouns:
+        seen.alerts, seen.open_alerts = alerts.list_("active", None, MOST)
+    return seen
 
 
-def _troubles(hosts: list[shown.HostRow], apps: list[Application], open_: list[Alert]) -> list[Trouble]:
+def _troubles(seen: Seen) -> list[Trouble]:
     """The worst first. What an alert tells already is not told again."""
     found = [
-        Trouble(shown.tone(each.severity), each.hostname, each.message, f"/hosts/{each.host_id}") for each in open_
+        Trouble(shown.tone(each.severity), each.hostname, each.message, f"/hosts/{each.host_id}")
+        for each in seen.alerts
     ]
-    told = {each.host_id for each in open_ if each.type == "host_offline"}
-    for host in hosts:
+    told = {each.host_id for each in seen.alerts if each.type == "host_offline"}
+    for host in seen.hosts:
         if host.state == "pending":
-            found.append(Trouble("busy", host.name, "waits to be let in", f"/hosts/{host.id}"))
+            found.append(Trouble("busy", host.name, _("waits to be let in"), f"/hosts/{host.id}"))
         elif host.state == "offline" and host.id not in told:
-            found.append(Trouble("bad", host.name, "is not connected", f"/hosts/{host.id}"))
+            found.append(Trouble("bad", host.name, _("is not connected"), f"/hosts/{host.id}"))
         elif host.engine_error:
             found.append(Trouble("bad", host.name, host.engine_error, f"/hosts/{host.id}"))
-    for app in apps:
+    for app in seen.apps:
         if app.status == "failed":
             last = (app.last_error or "").strip().splitlines()
-            found.append(Trouble("bad", app.name, last[-1] if last else "failed", f"/applications/{app.id}"))
+            found.append(Trouble("bad", app.name, last[-1] if last else _("failed"), f"/applications/{app.id}"))
     return sorted(found, key=lambda each: each.tone != "bad")[:MOST]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from roci import Roci
 
 from ...agent.hub import Hub, Live
 from ...agent.sample import Sample
 from ...work.metrics import Metrics
+from ..language import N_, _
+from ..recent import Recent
+from .charts import spark
 
 TONES = {
     "running": "good",
@@ -23,6 +28,13 @@ TONES = {
     "critical": "bad",
     "warning": "busy",
 }
+
+# What hosts, applications, operations and alerts may be called in a badge.
+STATUSES = (
+    *(N_("running"), N_("succeeded"), N_("online"), N_("offline"), N_("pending"), N_("rejected"), N_("approved")),
+    *(N_("deploying"), N_("stopped"), N_("failed"), N_("timed out"), N_("interrupted"), N_("cancelled")),
+    *(N_("critical"), N_("warning"), N_("info"), N_("exited"), N_("created"), N_("paused"), N_("restarting")),
+)
 
 
 def tone(status: str) -> str:
@@ -44,10 +56,16 @@ class HostRow:
     engine_error: str | None
     sample: Sample | None
     last_seen: object
+    recent: list[float | None]  # processor use in the last hour, see recent.py
 
     @property
     def tone(self) -> str:
         return tone(self.state)
+
+    @property
+    def line(self) -> Markup:
+        """Its last hour, small."""
+        return spark(_("CPU"), self.recent)
 
     @property
     def disk(self) -> float | None:
@@ -71,6 +89,7 @@ def host_row(roci: Roci, live: Live) -> HostRow:
         engine_error=live.engine_error,
         sample=roci.part(Metrics).latest(host.id) if approved else None,
         last_seen=live.last_seen,
+        recent=roci.part(Recent).of(host.id) if approved else [],
     )
 
 

@@ -1,0 +1,60 @@
+"""The overview: counts that are measured, lines of the last hour, and parts that read only what they show."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+
+from roci import Roci, now
+from roci_plugins.agent.hub import Hub
+from roci_plugins.agent.sample import Sample
+from roci_plugins.agent.scripted import ScriptedAgent
+from roci_plugins.domain import applications, operations
+from roci_plugins.web.recent import Recent
+from roci_plugins.web.ui.charts import line, spark
+from roci_plugins.work.metrics import Metrics
+
+from .reading import text
+
+COMPOSE = "services:\n  web:\n    image: nginx\n"
+
+
+async def test_every_number_leads_to_what_it_counts(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    await roci.write(lambda: applications.add("wiki", COMPOSE))
+    page = await text(client, "/")
+    for path in ("/hosts", "/containers", "/applications", "/operations?status=running", "/alerts"):
+        assert f'<li><a href="{path}"><strong>' in page
+    assert "<strong>1 of 1</strong> host connected" in page and "<strong>1</strong> container running" in page
+
+
+async def test_an_hour_of_a_host_is_a_small_line(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    stamp = (now() - timedelta(seconds=1)).isoformat().replace("+00:00", "Z")
+    roci.part(Metrics).accept(nas.agent_id, Sample(timestamp=stamp, cpu_percent=30.0))
+    await roci.part(Recent).look()
+    assert 'class="spark"' in await text(client, "/?part=hosts")
+
+
+@pytest.mark.parametrize(
+    ("part", "shown", "hidden"),
+    [("hosts", "nas", "wiki"), ("applications", "wiki", "nas"), ("latest", "Done last", "wiki")],
+)
+async def test_a_part_shows_its_own_only(
+    client: Client, roci: Roci, nas: ScriptedAgent, part: str, shown: str, hidden: str
+) -> None:
+    await roci.write(lambda: applications.add("wiki", COMPOSE))
+    found = await text(client, f"/?part={part}")
+    assert shown in found and hidden not in found
+
+
+async def test_all_that_runs_is_counted_not_only_what_is_listed(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    host = roci.part(Hub).roster[nas.agent_id].host
+    for _each in range(10):
+        await roci.write(operations.begin, "exec", host, 60)
+    assert "<strong>10</strong> operations under way" in await text(client, "/?part=state")
+
+
+def test_a_line_is_broken_where_nothing_is_known() -> None:
+    assert line([0, None, 100, 100], 30, 20) == "M0 20M20 0L30 0"
+    assert spark("CPU", [None, None]) == ""
