@@ -29,10 +29,10 @@ BELOW: dict[str, set[str]] = {
     "secretstores": set(),
     "notifiers": set(),
     "agent": {"domain", "backends"},
-    "work": {"domain", "agent", "core", "secretstores", "notifiers"},
+    "work": {"domain", "backends", "agent", "core", "secretstores", "notifiers"},
     "auth": {"domain", "core"},
     "surfaces": {"domain", "work", "agent", "auth", "core"},
-    "web": {"domain", "work", "auth", "surfaces", "core", "agent"},
+    "web": {"domain", "backends", "work", "auth", "surfaces", "core", "agent"},
     "commands": {"domain", "work", "agent", "auth", "web", "core"},
 }
 HUB_SIDE = {

@@ -21,7 +21,11 @@ _RUNNABLE = ("image", "build", "extends")
 
 def parse(text: str) -> Document:
     """Raises Invalid("compose_yaml line 7: …")."""
-    document = yamltext.parse(text)
+    return check(yamltext.parse(text))
+
+
+def check(document: Document) -> Document:
+    """As `parse`, of what is read already."""
     if not isinstance(document.value, dict):
         raise document.refuse((), "a Compose file is a mapping that holds `services`")
     _check_services(document)

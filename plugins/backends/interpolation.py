@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 _NEXT = re.compile(r"\$(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<dollar>\$)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)|)")
@@ -34,6 +35,36 @@ def mentions(value: Any) -> bool:
     if isinstance(value, list):
         return any(map(mentions, value))
     return isinstance(value, str) and "$" in value.replace("$$", "")
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A variable that a text names. `default`: what stands there without a value; None: nothing does."""
+
+    name: str
+    default: str | None = None
+    is_required: bool = False
+
+
+def mentioned(text: str) -> Iterator[Mention]:
+    """Every variable in a text, those within the words of others too. A text that cannot be read tells what it can."""
+    for found in _NEXT.finditer(text):
+        if found["name"]:
+            yield Mention(found["name"])
+        elif found["braced"]:
+            operator = _OPERATOR.match(text, found.end())
+            kind = operator[0][-1] if operator else ""
+            word = _word(text, operator.end()) if operator else ""
+            yield Mention(found["braced"], {"-": word, "+": ""}.get(kind), kind == "?")
+
+
+def _word(text: str, at: int) -> str:
+    """What stands from here to the brace that closes."""
+    depth, begin = 1, at
+    while at < len(text) and depth:
+        depth += {"{": text[at - 1] == "$", "}": -1}.get(text[at], 0)
+        at += 1
+    return text[begin : at - (not depth)]
 
 
 def _read(text: str, at: int, variables: Mapping[str, str], missing: set[str], depth: int) -> tuple[str, int]:

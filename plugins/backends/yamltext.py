@@ -25,6 +25,7 @@ _STANDARD = "tag:yaml.org,2002:"
 _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map", "merge", "timestamp", "value", "binary")
 _TAGS = {*(_STANDARD + kind for kind in _PLAIN), "!reset", "!override"}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOCATED = re.compile(r"compose_yaml(?: line (?P<line>[0-9]+))?: (?P<reason>.*)", re.DOTALL)
 _INT = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
 
@@ -38,13 +39,37 @@ class Document:
 
     def refuse(self, path: Path, reason: str) -> Invalid:
         """The error for what stands at `path`: raise it."""
+        return wrong(self.line(path), reason)
+
+    def line(self, path: Path) -> int:
+        """Where it stands, or else what it would be in."""
         while path and path not in self.lines:
             path = path[:-1]
-        return wrong(self.lines.get(path, 1), reason)
+        return self.lines.get(path, 1)
+
+    def at(self, path: Path) -> Any:
+        """What stands there; None where nothing does."""
+        value = self.value
+        for part in path:
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return None
+        return value
 
 
 def wrong(line: int, reason: str) -> Invalid:
     return Invalid(f"compose_yaml line {line}: {reason}")
+
+
+def located(refusal: str) -> tuple[int | None, str]:
+    """The line that a refusal names, and its reason. None: it is not about one line."""
+    found = _LOCATED.fullmatch(refusal)
+    if not found:
+        return None, refusal
+    return int(found["line"]) if found["line"] else None, found["reason"]
 
 
 def parse(text: str) -> Document:
