@@ -16,7 +16,7 @@ sys.path.insert(1, str(Path(__file__).parents[2]))  # for tests.e2e.bed
 
 from table import Figure, render
 
-CASES = ("start", "memory", "store", "intake", "lists", "commands", "deploys", "lag", "metrics", "rights")
+CASES = ("start", "memory", "store", "intake", "lists", "commands", "deploys", "lag", "metrics", "rights", "pages")
 
 
 def main() -> int:

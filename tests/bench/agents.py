@@ -18,7 +18,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -32,7 +32,9 @@ NAMES = ("traefik", "nextcloud", "postgres", "redis", "grafana", "prometheus", "
 LINES = 10  # of a followed log, each second
 
 
-def heartbeat(hostname: str, last: str = "running", metrics: dict[str, Any] | None = None) -> str:
+def heartbeat(
+    hostname: str, last: str = "running", metrics: dict[str, Any] | None = None, count: int = len(NAMES)
+) -> str:
     """A heartbeat of eight containers, 1.3 KB, as the published API has it; and a sample where there is one."""
     containers = [
         {
@@ -41,10 +43,16 @@ def heartbeat(hostname: str, last: str = "running", metrics: dict[str, Any] | No
             "image": f"registry.example/library/{name}:2024.1",
             "status": last if name == "backup" else "running",
         }
-        for number, name in enumerate(NAMES)
+        for number, name in enumerate(itertools.islice(_names(), count))
     ]
     told = {"metrics": metrics} if metrics else {}
     return json.dumps({"type": "heartbeat", "containers": containers, **told}, separators=(",", ":"))
+
+
+def _names() -> Iterator[str]:
+    yield from NAMES
+    for number in itertools.count(2):
+        yield from (f"{name}-{number}" for name in NAMES)
 
 
 def _id(hostname: str, number: int) -> str:
@@ -105,7 +113,12 @@ class Agent:
     """One simulated host. It answers every command with a success and notes when each thing came."""
 
     def __init__(
-        self, number: int, capabilities: tuple[str, ...] = (), echoed: bool = False, metrics: bool = False
+        self,
+        number: int,
+        capabilities: tuple[str, ...] = (),
+        echoed: bool = False,
+        metrics: bool = False,
+        containers: int = len(NAMES),
     ) -> None:
         self.hostname = f"bench-{number:05d}"
         self.status = ""
@@ -124,6 +137,7 @@ class Agent:
                 self.hostname,
                 "exited" if turn % SWITCH == SWITCH - 1 else "running",
                 sample(self.hostname, turn) if metrics else None,
+                containers,
             )
             for turn in range(2 * SWITCH if metrics else SWITCH)
         )
@@ -306,7 +320,7 @@ def admit_all(url: str, token: str) -> None:
 
 async def run(options: argparse.Namespace) -> None:
     numbers = range(options.first, options.first + options.agents)
-    kind = tuple(options.capability), options.echoed, options.metrics
+    kind = tuple(options.capability), options.echoed, options.metrics, options.containers
     fleet = Fleet(options.url.rstrip("/"), [Agent(number, *kind) for number in numbers])
     if options.controlled:
         return await obey(fleet)
@@ -330,6 +344,7 @@ def main() -> None:
     parser.add_argument("--capability", action="append", default=[], help="a capability the agents announce")
     parser.add_argument("--first", type=int, default=0, help="the number of the first, for a second fleet")
     parser.add_argument("--metrics", action="store_true", help="heartbeats carry samples")
+    parser.add_argument("--containers", type=int, default=len(NAMES), help="of each agent")
     parser.add_argument("--echoed", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--controlled", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
