@@ -50,7 +50,8 @@ FORBIDDEN = {
 LIGHT = {"quart", "peewee", "pydantic", "hypercorn", "docker", "websockets", "dns", "argon2", "pyrage", "psutil"}
 AGENT_SIDE = {
     *("worker.py", "journal.py", "wire.py", "process.py", "steps.py", "masking.py", "output.py", "engine.py"),
-    *("sample.py", "metrics.py", "procfs.py", "cgroups.py"),
+    *("sample.py", "metrics.py", "procfs.py", "cgroups.py", "machine.py"),
+    *("terminals.py", "terminal_wire.py", "ttys.py"),
 }
 LOADED_EVERYWHERE = [
     path

@@ -12,6 +12,8 @@ from .abilities import Check
 from .engine import Engine, engine
 from .journal import Journal
 from .metrics import HostSampler
+from .terminals import Terminals
+from .ttys import Ttys
 from .worker import AgentSettings, Worker
 
 
@@ -20,7 +22,8 @@ def make_worker(mine: AgentSettings, backends: Mapping[str, Backend], pm: pluggy
     journal = Journal(mine.state)
     journal.recover()
     docker = engine(mine.engine)
-    return Worker(mine, journal, docker, backends, commands_of(pm), HostSampler(docker, mine.host_root), checks(docker))
+    sampler, terminals = HostSampler(docker, mine.host_root), Terminals(Ttys(docker))
+    return Worker(mine, journal, docker, backends, commands_of(pm), sampler, checks(docker), terminals)
 
 
 def checks(docker: Engine) -> dict[str, Check]:

@@ -11,6 +11,8 @@ import contextlib
 import dataclasses
 from typing import Protocol
 
+import msgspec
+
 from roci import NotReady
 
 from . import wire
@@ -56,7 +58,7 @@ class Link:
         self._outbox: asyncio.Queue[str | Farewell] = asyncio.Queue(WAITING)
         self._writer = asyncio.create_task(self._write(), name="link")
 
-    def send(self, message: wire.Message) -> None:
+    def send(self, message: msgspec.Struct) -> None:
         """Raises NotReady when the agent is gone, or does not read."""
         if self.closing:
             raise NotReady("the agent is not connected")

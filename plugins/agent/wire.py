@@ -13,6 +13,8 @@ import msgspec
 
 from roci import Malformed
 
+from . import terminal_wire
+
 PROTOCOL = 2  # 1: the published messages only
 LONGEST = 4 * 1024 * 1024  # bytes of one frame
 LONGEST_TEXT = 1024  # characters of what a container tells of itself
@@ -366,11 +368,12 @@ def secrets_of(message: Message) -> list[str]:
     return []
 
 
-FromAgent = Register | Heartbeat | Result | Output | Ack | Ping | Pong | Error
+FromAgent = Register | Heartbeat | Result | Output | Ack | Ping | Pong | Error | terminal_wire.Told
 Hands = (Exec | ContainerAction | Restart | Logs | RegistryLogin | RegistryLogout | Reboot) | (
     Pull | Prune | PrunePreview | Inventory | ImageCheck
 )
-FromServer = RegistrationResponse | Deploy | Stop | Start | Delete | Hands | Cancel | Ack | Ping | Pong | Error
+Ends = Cancel | Ack | Ping | Pong | Error
+FromServer = RegistrationResponse | Deploy | Stop | Start | Delete | Hands | Ends | terminal_wire.Asked
 _from_agent = msgspec.json.Decoder(FromAgent)
 _from_server = msgspec.json.Decoder(FromServer)
 _containers = msgspec.json.Decoder(list[Container])
@@ -432,5 +435,5 @@ def report_containers(found: list[Container]) -> msgspec.Raw:
     return msgspec.Raw(_encode.encode(found))
 
 
-def encode(message: Message) -> str:
+def encode(message: msgspec.Struct) -> str:
     return _encode.encode(message).decode()

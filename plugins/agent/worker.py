@@ -22,13 +22,16 @@ import msgspec
 
 from roci import Backend, Command, Malformed, RociError, Sensitive, Site, Spec, Step, StepFailed, __version__
 
-from . import wire
+from . import terminal_wire, wire
 from .abilities import Abilities, Check
 from .journal import Identity, Journal
+from .machine import boot_id
+from .machine import own_address as own_address
 from .masking import Masker
 from .output import Output
 from .process import spawn
 from .steps import Keeper, perform
+from .terminals import Terminals
 
 log = logging.getLogger("roci.agent")
 BASIC = ("deploy", "stop", "start", "delete")
@@ -118,14 +121,17 @@ class Worker:
         commands: Mapping[str, Command],
         sampler: Sampler | None = None,
         checks: Mapping[str, Check] | None = None,
+        terminals: Terminals | None = None,
     ) -> None:
         self.settings = settings
         self.journal = journal
         self.status = "unknown"  # what the server said of this host: pending, approved, rejected
         self._engine, self._backends, self._commands = engine, backends, commands
         self._sampler = sampler if settings.metrics else None
+        self._terminals = terminals or Terminals(None)
         self._abilities = Abilities([*BASIC, *self._extras()], settings.allow, checks or {})
         self.allowed = self._abilities.allowed
+        self._terminals.allowed = terminal_wire.CAPABILITY in self.allowed
         self._running: dict[str, Running] = {}
         self._order: dict[str, asyncio.Lock] = {}  # one at a time for each application
         self._room, self._hands = asyncio.Semaphore(settings.parallel), asyncio.Semaphore(settings.hands)
@@ -138,11 +144,13 @@ class Worker:
     def _extras(self) -> list[str]:
         """What this host could do beyond the published commands, as capabilities."""
         hands = [name for hand in wire.HANDS if (name := wire.kind_of(hand)) in self._commands]
-        return ["cancel", *(f"backend:{name}" for name in self._backends), *hands, *(["metrics"] * bool(self._sampler))]
+        more = [*(["metrics"] * bool(self._sampler)), *([terminal_wire.CAPABILITY] * self._terminals.can_open)]
+        return ["cancel", *(f"backend:{name}" for name in self._backends), *hands, *more]
 
     async def converse(self, connection: Connection) -> None:
         """Speak over one connection until it ends, which raises wire.Closed."""
         await self._abilities.look()
+        self._terminals.joined(connection.send)
         await connection.send(wire.encode(self._register()))
         admitted = asyncio.Event()
         listening = asyncio.create_task(self._listen(connection, admitted))
@@ -152,6 +160,7 @@ class Worker:
             await asyncio.wait({listening, beating, changing}, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             self._connection = None
+            self._terminals.left()
             readers = [running.work for running in self._running.values() if running.reads]
             for task in (listening, beating, changing, *readers):
                 task.cancel()
@@ -256,6 +265,8 @@ class Worker:
                 await connection.send(wire.encode(wire.Pong()))
             case wire.Error():
                 log.warning("the server says: %s", message.message)
+            case _ if isinstance(message, terminal_wire.Asked):
+                self._terminals.asked(message)
 
     # --- commands ---
 
@@ -417,6 +428,7 @@ class Worker:
         for running in under_way:
             running.work.cancel()
         await asyncio.gather(*(running.told for running in under_way), return_exceptions=True)
+        await self._terminals.stop()
 
 
 def _planned(backend: Backend, action: Any, spec: Spec) -> list[Step]:
@@ -428,20 +440,3 @@ def _planned(backend: Backend, action: Any, spec: Spec) -> list[Step]:
 def _failure(task: asyncio.Task[None]) -> BaseException | None:
     """What ended a task that is done, other than being cancelled."""
     return None if task.cancelled() else task.exception()
-
-
-def boot_id() -> str | None:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-
-
-def own_address() -> str | None:
-    """The address this machine would reach others from, without sending anything."""
-    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return None

@@ -25,7 +25,8 @@ def register_commands(cli: click.Group) -> None:
 @click.option("--totp", help="A one-time code, for servers that admit by one.")
 @click.option(
     "--allow",
-    help="What the server may ask for beyond the usual: exec (any command), reboot. With a minus, what not: -prune.",
+    help="What the server may ask for beyond the usual: exec (any command), terminal, reboot. With a minus, what not: "
+    "-prune.",
 )
 @config_option
 def agent(settings: Settings, allow: str | None, **given: Any) -> None:
