@@ -50,17 +50,25 @@ function tip(chart) {
   return { hooks: { init: (plot) => plot.over.append(box), setCursor: show } };
 }
 
-function options(chart, width) {
+// Moments along the bottom, as the reader's language writes them.
+function moments(plot, values) {
+  const span = plot.scales.x.max - plot.scales.x.min;
+  const form = span <= 90000 ? { hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short" };
+  const say = new Intl.DateTimeFormat(document.documentElement.lang, form);
+  return values.map((value) => say.format(value * 1000));
+}
+
+function options(chart, width, span) {
   const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
   return {
     width,
     height: 176,
-    cursor: { sync: { key: "host", setSeries: false }, drag: { x: true, y: false } },
+    cursor: { sync: { key: "host", setSeries: false }, drag: { x: false, y: false } },
     legend: { show: false },
     plugins: [tip(chart)],
-    scales: { y: { range: (plot, least, most) => [0, chart.unit === "percent" ? Math.max(most ?? 0, 10) : Math.max(most ?? 0, 0.01) * 1.05] } },
-    axes: [axis, { ...axis, size: 64, values: (plot, values) => values.map((value) => UNITS[chart.unit](value)) }],
-    series: [{}, ...chart.series.map((series, at) => ({ label: series.label, stroke: colour(`--series-${at % 8}`), width: 1.5, points: { show: false } }))],
+    scales: { x: { range: () => span() }, y: { range: (plot, least, most) => [0, chart.unit === "percent" ? Math.max(most ?? 0, 10) : Math.max(most ?? 0, 0.01) * 1.05] } },
+    axes: [{ ...axis, values: moments, space: 70 }, { ...axis, size: 64, values: (plot, values) => values.map((value) => UNITS[chart.unit](value)) }],
+    series: [{}, ...chart.series.map((series, at) => ({ label: series.label, stroke: colour(`--series-${at % 8}`), width: 1.5, points: { show: chart.times.length < 3 } }))],
   };
 }
 
@@ -68,10 +76,10 @@ class Charts {
   constructor(box) {
     this.box = box;
     this.plots = new Map();
-    this.told = Date.now();
+    this.asked = Date.now();
     this.load();
     new ResizeObserver(() => this.fit()).observe(box);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(this.charts, true));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(this.shown, true));
     if (!("still" in box.dataset)) roci.onLive(() => this.renew());
   }
 
@@ -81,14 +89,14 @@ class Charts {
   }
 
   renew() {
-    if (Date.now() - this.told < Number(this.box.dataset.every) * 1000) return;
-    this.told = Date.now();
+    if (Date.now() - this.asked < Number(this.box.dataset.every) * 1000) return;
+    this.asked = Date.now();
     this.load();
   }
 
-  draw(charts, anew = false) {
-    this.charts = charts;
-    for (const chart of charts) {
+  draw(told, anew = false) {
+    this.shown = told;
+    for (const chart of told.charts) {
       const place = document.querySelector(`#chart-${chart.name} .plot`);
       if (!place) continue;
       const data = [chart.times, ...chart.series.map((series) => series.values)];
@@ -98,7 +106,7 @@ class Charts {
         continue;
       }
       known?.destroy();
-      this.plots.set(chart.name, new uPlot(options(chart, place.clientWidth), data, place));
+      this.plots.set(chart.name, new uPlot(options(chart, place.clientWidth, () => [this.shown.start, this.shown.end]), data, place));
     }
   }
 

@@ -214,12 +214,13 @@ async def show(id: str) -> Any:
 
 @routes.get("/hosts/<id>/metrics/data")
 @needs("metrics.read", on="host/{id}")
-@returns(list[dict[str, Any]])
+@returns(dict[str, Any])
 async def data(id: str) -> Any:
-    """What the charts show: a list of `name`, `label`, `unit`, `times` and `series`."""
+    """What the charts show, from `start` to `end`: each with `name`, `label`, `unit`, `times` and `series`."""
     _live(id)
     _name, start, end = _asked()
-    return jsonify([_plain(each) for each in await _charts(id, start, end)])
+    charts = [_plain(each) for each in await _charts(id, start, end)]
+    return jsonify(start=start.timestamp(), end=end.timestamp(), charts=charts)
 
 
 def _plain(chart: Chart) -> dict[str, Any]:

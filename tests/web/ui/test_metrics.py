@@ -36,7 +36,8 @@ async def test_the_page_says_in_figures_what_the_charts_draw(client: Client, roc
     page = await text(client, f"/hosts/{nas.agent_id}/metrics")
     assert "20.0 %" in page and "CPU of the busiest containers" in page and 'aria-current="true">1 hour' in page
     told = await (await client.get(f"/hosts/{nas.agent_id}/metrics/data?range=30d")).get_json()
-    by_name = {each["name"]: each for each in told}
+    assert told["end"] - told["start"] == pytest.approx(30 * 86400, abs=1)
+    by_name = {each["name"]: each for each in told["charts"]}
     assert by_name["disks"]["series"] == [{"label": "/", "values": [40.0]}]
     assert by_name["containers-memory"]["series"][0] == {"label": "wiki", "values": [GIB]}
 
