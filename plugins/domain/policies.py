@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import peewee
 
-from roci import Event, Invalid, Matcher, NotFound, emit, hookimpl, now
+from roci import Conflict, Event, Invalid, Matcher, NotFound, emit, hookimpl, now
 
 from .model import Json, Model, Utc, picked
 
@@ -115,6 +115,25 @@ def remove(policy_id: str) -> None:
     policy = get(policy_id)
     policy.delete_instance()
     emit(PolicyRemoved(policy.id, policy.name, _state(policy)))
+
+
+def closes_at(policy: Policy) -> datetime.datetime | None:
+    """When the window of a policy closes, where its clause is open for so many seconds."""
+    seconds = policy.match_type.get("seconds") if policy.match_type.get("type") == "time_window" else None
+    return policy.enabled_at + datetime.timedelta(seconds=seconds) if isinstance(seconds, int) else None
+
+
+def arrange(policy_ids: Sequence[str]) -> None:
+    """Have them asked in this order, all of them. The priorities that were given stay in use as far as they differ."""
+    found = {policy.id: policy for policy in all_()}
+    if len(policy_ids) != len(found) or found.keys() != set(policy_ids):
+        raise Conflict("policies were added or removed meanwhile: look at them again, then put them in order")
+    priorities: list[int] = []
+    for priority in sorted(policy.priority for policy in found.values()):
+        priorities.append(max(priority, priorities[-1] + 1) if priorities else priority)
+    for policy_id, priority in zip(policy_ids, priorities, strict=True):
+        if found[policy_id].priority != priority:
+            change(policy_id, priority=priority)
 
 
 def _state(policy: Policy) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -93,8 +93,11 @@ class Doorkeeper:
     async def reload(self) -> None:
         """Read the policies from the database again."""
         async with self._reloading:  # or an older reading could come last
-            found = await self._roci.read(policies.all_)
-            self._rules = [rule for policy in found if policy.enabled and (rule := self._compile(policy))]
+            self._rules = self.compiled(await self._roci.read(policies.all_))
+
+    def compiled(self, found: Iterable[Policy]) -> list[Rule]:
+        """Those of them that are enabled and can be asked, in the same order."""
+        return [rule for policy in found if policy.enabled and (rule := self._compile(policy))]
 
     def _compile(self, policy: Policy) -> Rule | None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 from quart import Blueprint
@@ -17,8 +16,7 @@ routes = Blueprint("policies", __name__, url_prefix="/policies")
 
 def _out(policy: policies.Policy) -> dict[str, Any]:
     """A policy; where its clause is open for so many seconds, with the end of that time."""
-    seconds = policy.match_type.get("seconds") if policy.match_type.get("type") == "time_window" else None
-    return shapes.policy(policy, seconds and policy.enabled_at + datetime.timedelta(seconds=seconds))
+    return shapes.policy(policy, policies.closes_at(policy))
 
 
 async def _known(id: str) -> None:
