@@ -39,7 +39,7 @@ async def last(roci: Roci, application_id: str, wanted: Wanted) -> Merged:
     said = [(line, name) for name, found in zip(names, answers, strict=True) for line in found.lines]
     said.sort(key=lambda each: each[0].partition(" ")[0])
     shown = [Said(name, line if wanted.timestamps else line.partition(" ")[2]) for line, name in said]
-    return Merged(shown[-wanted.tail :], any(found.truncated for found in answers))
+    return Merged(shown[-(wanted.tail or 0) :], any(found.truncated for found in answers))
 
 
 async def follow(roci: Roci, application_id: str, wanted: Wanted) -> AsyncGenerator[tuple[str, list[str]], None]:

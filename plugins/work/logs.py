@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
+import msgspec
+
 from roci import Invalid, NotFound, Roci, StepFailed, Unavailable
 
 from ..agent import wire
@@ -24,27 +26,33 @@ MOST = 4 * 1024 * 1024  # characters of one answer
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which lines. Times are ISO 8601, in UTC where they name no zone."""
+    """Which lines. Times are ISO 8601, in UTC where they name no zone.
 
-    tail: int = 100
+    `tail` None: all there are. `marked`, with timestamps: those of standard error begin with wire.MARK, where the
+    host's agent knows of it.
+    """
+
+    tail: int | None = 100
     since: str | None = None
     until: str | None = None
     timestamps: bool = False
+    marked: bool = False
 
     def of(self, container: str, follow: bool = False) -> wire.Logs:
         """The question to a host. Raises Invalid."""
         if not container.strip() or len(container) > 256:
             raise Invalid("container: an id or a name")
-        if self.tail not in TAILS:
+        if self.tail is not None and self.tail not in TAILS:
             raise Invalid(f"tail: a whole number from {TAILS[0]} to {TAILS[-1]}")
         return wire.Logs(
             command_id=new_id(),
             container=container,
-            tail=self.tail,
+            tail=-1 if self.tail is None else self.tail,
             follow=follow,
             since=_time("since", self.since),
             until=_time("until", self.until),
             timestamps=self.timestamps,
+            marked=self.marked or msgspec.UNSET,
         )
 
 
@@ -91,6 +99,11 @@ async def follow(
     lines, and is told so.
     """
     return _lines(await _ask(roci, host_id, wanted.of(container, follow=True)))
+
+
+async def read(roci: Roci, host_id: str, container: str, wanted: Wanted) -> AsyncGenerator[list[str], None]:
+    """The lines there are, as they come and however many: as `follow`, without those that are still to be printed."""
+    return _lines(await _ask(roci, host_id, wanted.of(container)))
 
 
 async def _ask(roci: Roci, host_id: str, message: wire.Logs) -> AsyncGenerator[str, None]:

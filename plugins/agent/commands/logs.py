@@ -13,6 +13,7 @@ from roci import Command, Site, StepFailed, hookimpl
 
 from ..engine import LIMIT, engine
 from ..process import Stderr
+from ..wire import MARK
 from .control import find
 
 CHUNK = 64 * 1024  # bytes read at a time
@@ -20,10 +21,16 @@ HEADER = 8  # bytes before each frame: which stream, three zeros, four of length
 
 
 class Frames:
-    """Takes the engine's stream apart, however it was cut. Of a container with a terminal it has no frames."""
+    """Takes the engine's stream apart, however it was cut. Of a container with a terminal it has no frames.
 
-    def __init__(self, framed: bool) -> None:
-        self._framed = framed
+    `marked`, for an answer with times: lines of standard error begin with MARK. The engine keeps long lines in pieces
+    and says the time before each; then only the first is left.
+    """
+
+    def __init__(self, framed: bool, marked: bool = False) -> None:
+        self._framed, self._marked = framed, framed and marked
+        self._begins = False  # the next piece is the first of its frame
+        self._is_open = self._is_in_time = False  # a line has no end yet; a time is being left out
         self._header = b""
         self._left = 0  # bytes of this frame that are still to come
         self._stream = 1
@@ -40,7 +47,7 @@ class Frames:
             piece = data[at : at + self._left] if self._framed else data[at:]
             at += len(piece)
             self._left -= len(piece) if self._framed else 0
-            yield from self._shown(self._stream, piece)
+            yield from self._shown(self._stream, self._mended(piece) if self._marked else piece)
 
     def end(self) -> Iterator[str]:
         """What was left of a character that never came whole."""
@@ -55,8 +62,19 @@ class Frames:
         if len(self._header) == HEADER:
             self._stream = 2 if self._header[0] == 2 else 1
             self._left = int.from_bytes(self._header[4:], "big")
-            self._header = b""
+            self._header, self._begins = b"", True
         return taken
+
+    def _mended(self, piece: bytes) -> bytes:
+        mark = b""
+        if self._begins:
+            self._begins, self._is_in_time = False, self._is_open
+            mark = MARK.encode() if self._stream == 2 and not self._is_open else b""
+        if self._is_in_time:
+            _, end, piece = piece.partition(b" ")
+            self._is_in_time = not end
+        self._is_open = not piece.endswith(b"\n") if piece else self._is_open
+        return mark + piece
 
     def _shown(self, stream: int, data: bytes, final: bool = False) -> Iterator[str]:
         if text := self._decoders[stream].decode(data, final):
@@ -66,8 +84,8 @@ class Frames:
 class Answer:
     """The engine's answer as text, which another thread may end while this one waits for more of it."""
 
-    def __init__(self, response: Any, framed: bool) -> None:
-        self._response, self._frames = response, Frames(framed)
+    def __init__(self, response: Any, frames: Frames) -> None:
+        self._response, self._frames = response, frames
         self._cancelled = False
 
     def __iter__(self) -> Iterator[str]:
@@ -94,12 +112,13 @@ async def logs(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]
     docker, asked = engine(site.docker_host), _asked(args)
     container = (await find(docker, args["container"]))["Id"]
     config = (await docker.call(lambda api: dict(api.inspect_container(container))))["Config"]
-    async with aclosing(docker.stream(lambda api: _open(api, container, asked, not config["Tty"]))) as pieces:
+    frames = Frames(not config["Tty"], args.get("marked") is True and args["timestamps"])
+    async with aclosing(docker.stream(lambda api: _open(api, container, asked, frames))) as pieces:
         async for text in pieces:
             yield text
 
 
-def _open(api: Any, container: str, asked: Mapping[str, Any], framed: bool) -> Answer:
+def _open(api: Any, container: str, asked: Mapping[str, Any], frames: Frames) -> Answer:
     from docker.errors import create_api_error_from_http_exception
     from requests import HTTPError
 
@@ -109,7 +128,7 @@ def _open(api: Any, container: str, asked: Mapping[str, Any], framed: bool) -> A
         response.raise_for_status()
     except HTTPError as error:
         create_api_error_from_http_exception(error)
-    return Answer(response, framed)
+    return Answer(response, frames)
 
 
 def _asked(args: Mapping[str, Any]) -> dict[str, Any]:
