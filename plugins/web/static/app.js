@@ -99,7 +99,7 @@ class LiveStream {
   }
 
   tell(topic) {
-    document.body.dispatchEvent(new CustomEvent(`live-${topic}`));
+    document.body.dispatchEvent(new CustomEvent(`live-${topic.replaceAll("/", "-")}`));
     document.body.dispatchEvent(new CustomEvent("live", { detail: topic }));
   }
 }
