@@ -61,6 +61,16 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Plain:
+    """A value of an environment as it stands in the file. None: the name alone does."""
+
+    service: str
+    name: str
+    value: str | None
+    line: int
+
+
+@dataclass(frozen=True)
 class Outline:
     services: tuple[Service, ...]
     networks: tuple[str, ...]
@@ -171,6 +181,19 @@ def _passed_on(document: Document) -> Iterator[tuple[Path, str]]:
             yield from (((*at, place), text) for place, text in enumerate(given) if _is_name(text))
         else:
             yield from (((*at, key), key) for key, value in _mapping(given).items() if value is None and _is_name(key))
+
+
+def plain(document: Document) -> list[Plain]:
+    """What the services' environments say, in their order."""
+    found = []
+    for service, given in _mapping(_mapping(document.value).get("services")).items():
+        value, at = _mapping(given).get("environment"), ("services", service, "environment")
+        for place, item in enumerate(value if isinstance(value, list) else ()):
+            name, equals, rest = _short(item).partition("=")
+            found.append(Plain(service, name, rest if equals else None, document.line((*at, place))))
+        for name, item in _mapping(value).items():
+            found.append(Plain(service, name, None if item is None else _short(item), document.line((*at, name))))
+    return found
 
 
 def _is_name(text: Any) -> bool:

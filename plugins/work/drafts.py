@@ -1,28 +1,38 @@
-"""A Compose file that is being written: what is wrong with it, what it holds, what its host says to it.
+"""A Compose file that is being written: what is wrong with it, what it holds, what its host says to it; keeping it.
 
-Nothing is run and nothing is kept. What decides is the deploy backend's own `validate`, as at a deploy.
+Judging runs nothing and keeps nothing. What decides is the deploy backend's own `validate`, as at a deploy.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from roci import Invalid, Roci, Spec
+from roci import Conflict, Invalid, Roci, Spec
 
 from ..agent import naming
 from ..agent.hub import Hub
 from ..agent.live import Live
 from ..backends import composefile, outline, yamltext
-from ..backends.outline import Outline, Published, Variable
+from ..backends.outline import Outline, Plain, Published, Variable
+from ..domain import applications, operations
+from ..domain.applications import Application
 from ..domain.secrets import RESERVED
 from . import deploy
+from .operate import Operator
 
 _PUBLISHED = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>\d+)->\d+/(?P<protocol>\w+)")
 _ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  compared, not listened on
+HALT = 60.0  # seconds to wait until an application has stopped
+MOST = 100  # problems told of one file
 UNNAMED = "app"  # stands for the name until one is given
+
+
+class Outdated(Conflict):
+    """Somebody else kept a revision since this one was begun."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +85,38 @@ async def judge(roci: Roci, draft: Draft) -> Judgement:
             problems.append(_problem(error))
         problems += [Problem(doubt.line, doubt.reason, False) for doubt in outline.doubts(document)]
         problems += _clashes(live, draft, list(outline.published(document)))
-        return Judgement(tuple(problems), outline.of(document), tuple(outline.variables(document)))
+        return Judgement(tuple(problems[:MOST]), outline.of(document), tuple(outline.variables(document)))
 
     return await asyncio.to_thread(judged)
 
 
-async def variables(text: str) -> tuple[Variable, ...]:
-    """What a file asks for. Raises Invalid where it cannot be read."""
-    return await asyncio.to_thread(lambda: tuple(outline.variables(yamltext.parse(text))))
+async def environment(text: str) -> tuple[tuple[Variable, ...], tuple[Plain, ...]]:
+    """What a file asks for, and what it says by itself. Raises Invalid where it cannot be read."""
+
+    def read() -> tuple[tuple[Variable, ...], tuple[Plain, ...]]:
+        document = yamltext.parse(text)
+        return tuple(outline.variables(document)), tuple(outline.plain(document))
+
+    return await asyncio.to_thread(read)
+
+
+def keep(application_id: str, seen: str, text: str, changes: Mapping[str, Any]) -> Application:
+    """Make it the newest revision of an application, in a write. Raises Outdated where `seen` is not the newest now."""
+    application = applications.get(application_id)
+    if seen != str(application.revision) and text != applications.text(application):
+        raise Outdated(f"somebody saved revision {application.revision} meanwhile")
+    return applications.change(application_id, compose=text, **changes)
+
+
+async def halt(roci: Roci, application_id: str) -> None:
+    """Stop an application, so that its file can be changed. Raises Conflict where it does not stop in time."""
+    operation = await deploy.stop(roci, application_id)
+    if run := roci.part(Operator).run(operation.id):
+        await run.finished(HALT)
+    ended = await roci.read(operations.get, operation.id)
+    if ended.status != "succeeded":
+        how = "it is still being stopped" if ended.finished_at is None else f"it could not be stopped: {ended.status}"
+        raise Conflict(f"{how}; nothing was saved yet")
 
 
 def is_given(variable: Variable) -> bool:
