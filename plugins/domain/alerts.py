@@ -204,9 +204,15 @@ def list_(
     host_id: str | None = None,
     limit: int = 100,
     offset: int = 0,
+    *,
+    type: str | None = None,
+    severity: str | None = None,
 ) -> tuple[list[Alert], int]:
     """Newest first, and how many there are in all."""
     query = Alert.select()
+    for name, value in (("type", type), ("severity", severity)):
+        if value is not None:
+            query = query.where(getattr(Alert, name) == value)
     if status != "all":
         query = query.where(Alert.resolved == (status == "resolved"))
     if host_id is not None:

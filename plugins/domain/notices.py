@@ -16,7 +16,7 @@ from typing import Any, cast
 import msgspec
 import peewee
 
-from roci import Event, emit, hookimpl, now
+from roci import Conflict, Event, NotFound, emit, hookimpl, now
 
 from . import channels, quiet
 from .channels import Channel
@@ -295,6 +295,24 @@ def list_(
     if status is not None:
         rows = rows.where(Delivery.status == status)
     return list(rows.order_by(peewee.SQL("t1.rowid desc")).limit(limit).offset(offset)), rows.count()
+
+
+def held(limit: int) -> tuple[list[Delivery], int]:
+    """What waits for quiet hours to end, on all channels, the oldest first; and how much that is."""
+    rows = Delivery.select(Delivery, Channel).join(Channel).where(Delivery.held, Delivery.status == PENDING)
+    return list(rows.order_by(OLDEST_FIRST).limit(limit)), rows.count()
+
+
+def retry(id: str, at: datetime.datetime) -> Delivery:
+    """Try what was given up anew, and what waits after a failure at once. Quiet hours hold it all the same."""
+    row: Delivery | None = Delivery.get_or_none(Delivery.id == id)
+    if row is None:
+        raise NotFound("there is no such delivery")
+    if row.status not in (FAILED, PENDING):
+        raise Conflict(f"this notice was {row.status}: there is nothing to try again")
+    row.status, row.since, row.next_at, row.ended_at = PENDING, at, at, None
+    row.save()
+    return row
 
 
 def prune(before: datetime.datetime) -> int:

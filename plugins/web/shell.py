@@ -159,7 +159,7 @@ async def render(
         page=f"ui/{template}",
         part=part,
         title=title,
-        topics=",".join(topics),
+        topics=",".join(dict.fromkeys([*topics, *(["alerts"] if here.may(who, "alerts.read") else [])])),  # the bell
         groups=shell.entries(here, who),
         subject=subject,
         tabs=shell.tabs_of(here, subject, who) if subject and not part else (),

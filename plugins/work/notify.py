@@ -109,6 +109,14 @@ class Courier:
 
         return await self.roci.read(lambda: [look(row) for row in rows])
 
+    async def kept(self, row: Channel) -> set[str]:
+        """The names of the secrets that it is set up with."""
+        model = self._model(row.kind)
+        if model is None:
+            return set()
+        known = await self.roci.read(self._known, row.id)
+        return {name for name in setups.secret_fields(model) if known.get(name) is not None}
+
     def _known(self, id: str) -> dict[str, Any]:
         """A channel's settings; none where they were lost with their key: it can be listed, and set up anew."""
         try:
@@ -138,6 +146,11 @@ class Courier:
             raise Unavailable(f"{row.name} was not reached: {why.message}")
 
     # --- deliveries ---
+
+    async def retry(self, id: str) -> None:
+        """Raises Conflict for what has arrived or was muted."""
+        await self.roci.write(notices.retry, id, self.clock())
+        self.wake()
 
     def wake(self) -> None:
         """There may be something to send."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from roci import Roci, Unavailable
+from roci import Roci, Unavailable, now
 
 from ...domain import alerts
 from ...domain.alerts import SEVERITIES, Alert, Fire, Raise, Resolve
@@ -30,6 +31,7 @@ class Open:
     id: str
     severity: str
     value: float | None = None
+    since: datetime.datetime = dataclasses.field(default_factory=now)
 
 
 class Board:
@@ -50,7 +52,7 @@ class Board:
         for kept in (self.open, self._of_host, self._by_id, self._values):
             kept.clear()
         for row in rows:
-            self._keep(key_of(row), Open(row.id, row.severity, row.last_value))
+            self._keep(key_of(row), Open(row.id, row.severity, row.last_value, row.created_at))
 
     def _keep(self, key: Key, opened: Open) -> None:
         self.open[key] = opened
