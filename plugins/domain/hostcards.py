@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,8 @@ from .model import Json, Model, Utc
 LONGEST = 255  # characters of a name and of an address
 MOST_DATA = 16 * 1024  # bytes of the rest, as JSON
 PORTS = range(1, 65536)
+LABELS = "labels"  # of the rest: a list of words, by which hosts are found
+MOST_LABELS, LONGEST_LABEL = 20, 40
 VOCABULARY = {
     "hosts.create": "add hosts before their agents come",
     "hosts.update": "note a name, an address and more about a host",
@@ -92,6 +94,22 @@ def change(host_id: str, **changes: Any) -> Carded:
     card.save()
     emit(HostCardSet(host_id, before, _state(card)))
     return Carded(found.host, card)
+
+
+def labels(card: HostCard | None) -> list[str]:
+    """The words that a host is found by; whatever else may be noted under that name is none."""
+    found = card.data.get(LABELS) if card else None
+    return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+
+
+def note(host_id: str, words: Sequence[str], **changes: Any) -> Carded:
+    """Change a card and its labels; what else is noted in its data stays."""
+    wanted = list(dict.fromkeys(filter(None, (word.strip() for word in words))))
+    if len(wanted) > MOST_LABELS or any(len(word) > LONGEST_LABEL or not word.isprintable() for word in wanted):
+        raise Invalid(f"labels: at most {MOST_LABELS} of up to {LONGEST_LABEL} printable characters")
+    card = get(host_id).card
+    rest = {name: value for name, value in (card.data if card else {}).items() if name != LABELS}
+    return change(host_id, **changes, data={**rest, LABELS: wanted} if wanted else rest)
 
 
 def check(

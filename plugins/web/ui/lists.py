@@ -1,0 +1,85 @@
+"""What the reader of a list chose by its address: some of the rows, their order, one page of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+from quart import request
+
+T = TypeVar("T")
+LONGEST = 200  # characters of a text to look for
+
+
+def asked(name: str = "q") -> str:
+    """A text of the address."""
+    return request.args.get(name, "").strip()[:LONGEST]
+
+
+def one_of(name: str, allowed: Collection[str]) -> str:
+    """A word of the address; empty for none, and for one that is not allowed."""
+    word = request.args.get(name, "")
+    return word if word in allowed else ""
+
+
+def link(**changes: object) -> str:
+    """This list with other choices; None takes one back. It begins at its first page."""
+    kept = {name: value for name, value in request.args.items() if name not in ("part", "page")}
+    wanted = {name: value for name, value in {**kept, **changes}.items() if value not in (None, "")}
+    return f"{request.path}?{urlencode(wanted)}" if wanted else request.path
+
+
+def holds(text: str, *where: str | None) -> bool:
+    """Whether each word of a text is somewhere in these."""
+    told = "\n".join(filter(None, where)).casefold()
+    return all(word in told for word in text.casefold().split())
+
+
+@dataclass(frozen=True)
+class Order:
+    """By what rows are in order, and whether the greatest come first."""
+
+    key: str
+    is_down: bool
+
+    def link(self, key: str) -> str:
+        """The same list by another key; by this one, the other way round."""
+        return link(sort=key, order="down" if key == self.key and not self.is_down else None)
+
+    def aria(self, key: str) -> str:
+        return ("descending" if self.is_down else "ascending") if key == self.key else "none"
+
+
+def order(keys: Collection[str]) -> Order:
+    """As the address has it. No key: the list's own order."""
+    return Order(one_of("sort", keys), request.args.get("order") == "down")
+
+
+def arranged(rows: Iterable[T], wanted: Order, keys: Mapping[str, Callable[[T], Any]]) -> list[T]:
+    """In this order; what is not known comes last either way."""
+    if not wanted.key:
+        return list(rows)
+    told = [(keys[wanted.key](row), row) for row in rows]
+    known = sorted((pair for pair in told if pair[0] is not None), key=lambda pair: pair[0], reverse=wanted.is_down)
+    return [row for _, row in known] + [row for value, row in told if value is None]
+
+
+@dataclass(frozen=True)
+class Leaf(Generic[T]):
+    """One page of a list."""
+
+    rows: list[T]
+    total: int
+    number: int
+    last: int
+
+
+def leaf(rows: list[T], size: int) -> Leaf[T]:
+    """That which the address asks for, or the nearest there is."""
+    text = request.args.get("page", "1")
+    wanted = int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
+    last = max(-(-len(rows) // size), 1)
+    number = min(max(wanted, 1), last)
+    return Leaf(rows[(number - 1) * size : number * size], len(rows), number, last)
