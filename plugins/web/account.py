@@ -21,7 +21,9 @@ from ..domain.credentials import Login, Token
 from ..domain.factors import Held
 from ..domain.principals import Principal
 from ..surfaces.http import actor, client_address, read_body, roci, signed_in
-from .forms import CEREMONY, STEP, check_token, end_step, forget, form_token, remember, site, step
+from . import language, shell
+from .forms import CEREMONY, STEP, check_token, end_step, forget, form_token, is_https, remember, site, step
+from .language import _
 from .qr import as_svg
 
 routes = Blueprint("account", __name__)
@@ -74,16 +76,21 @@ async def _page(error: RociError | None = None, issued: Sensitive | None = None)
         await refused(roci, error)
     who = await me()
     here = site()
-    page = await render_template(
+    page = await shell.render(
         "account.html",
+        _("Your account"),
+        ("login", "token"),
+        scripts=() if here.trouble else ("passkeys.js",),
+        styles=("admin.css",),
         account=await roci.read(_account, who.id),
         login_id=who.credential,
         required=roci.part(Factors).required,
         trouble=here.trouble,
         here=here.name,
         now=now(),
-        token=form_token(),
         issued=issued,
+        languages={code: each.name for code, each in language.catalogues().items()},
+        chosen=request.cookies.get(language.COOKIE, ""),
         message=error.message if error else None,
     )
     return page, error.status if error else 200, {"Cache-Control": "no-store"}
@@ -128,6 +135,21 @@ async def change() -> Any:
     except Invalid as error:
         return await _page(error)
     return _back()
+
+
+@routes.post("/account/language")
+@signed_in
+async def choose_language() -> Any:
+    """The language of the pages in this browser; nothing: as the browser prefers."""
+    await me()
+    code = (await _form()).get("language", "")
+    response = _back()
+    if code in language.catalogues():
+        lasts = int(datetime.timedelta(days=400).total_seconds())
+        response.set_cookie(language.COOKIE, code, max_age=lasts, samesite="Lax", secure=is_https(), path="/")
+    else:
+        response.delete_cookie(language.COOKIE, path="/")
+    return response
 
 
 @routes.post("/account/password")
@@ -299,14 +321,14 @@ async def make_token() -> Any:
     who, form = await me(), await _form()
     try:
         scopes = form.get("scopes", "").replace(",", " ").split() or None
-        until = _expiry(form.get("days", "").strip())
-        _, secret = await roci.write(credentials.issue, who.id, form.get("name", "").strip(), scopes, until)
+        until = expiry(form.get("days", "").strip())
+        _row, secret = await roci.write(credentials.issue, who.id, form.get("name", "").strip(), scopes, until)
     except RociError as error:
         return await _page(error)
     return await _page(issued=secret)
 
 
-def _expiry(days: str) -> datetime.datetime | None:
+def expiry(days: str) -> datetime.datetime | None:
     if not days:
         return None
     if not (days.isascii() and days.isdecimal()) or len(days) > 4 or not 1 <= int(days) <= MOST_DAYS:

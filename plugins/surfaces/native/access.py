@@ -8,10 +8,10 @@ from quart import Blueprint, request
 
 from roci import Actor, Invalid, NotFound
 
-from ...domain import access, principals, rules
-from ...domain.access import Explanation
+from ...auth.reasons import reasons
+from ...domain import access, principals
 from ...domain.principals import Principal
-from ..http import actor, paging, raises, require, returns, roci, signed_in
+from ..http import actor, paging, raises, require, returns, roci, server, signed_in
 from . import people_shapes as shapes
 from .shapes import page
 
@@ -46,20 +46,9 @@ async def explain() -> Any:
         row = await roci.read(principals.by_name, subject)
         return shapes.explanation(row.name, action, resource, await roci.read(access.explain, row, action, resource))
     own = await roci.read(_stored, who)
-    return shapes.explanation(who.name, action, resource, await _own(who, own, action, resource))
+    return shapes.explanation(who.name, action, resource, await reasons(server(), who, own, action, resource))
 
 
 def _stored(who: Actor) -> Principal | None:
     row: Principal | None = Principal.get_or_none(Principal.id == who.id)
     return row
-
-
-async def _own(who: Actor, row: Principal | None, action: str, resource: str) -> Explanation:
-    """What one may do with the credential one uses."""
-    if who.scopes is not None and not rules.covers(who.scopes, action):
-        limits = ", ".join(sorted(who.scopes))
-        return Explanation(False, f"the credential {who.name} uses is for {limits or 'nothing'} only")
-    if row is not None:
-        return await roci.read(access.explain, row, action, resource)
-    allowed = roci.may(who, action, resource)
-    return Explanation(allowed, f"{who.name} is nobody stored and may do {', '.join(sorted(who.rights)) or 'nothing'}")
