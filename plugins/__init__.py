@@ -33,7 +33,6 @@ ESSENTIAL: tuple[str, ...] = (
     "work.operate",
     "work.deploy",
     "work.execute",
-    "work.terminals",
     "work.automation",
     "work.metrics",
     "work.lag",
