@@ -64,7 +64,7 @@ class Operation(Model):
 
     class Meta:
         only_save_dirty = True
-        indexes = ((("application_id", "created_at"), False),)
+        indexes = ((("application_id", "created_at"), False), (("created_at", "id"), False))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,10 +107,13 @@ def list_(
     kind: str | None = None,
     run_id: str | None = None,
     credential: str | None = None,
+    application_name: str | None = None,
+    actor_name: str | None = None,
 ) -> tuple[list[Operation], int]:
     """Newest first, without their output; and how many there are in all."""
     wanted = {"application_id": application_id, "host_id": host_id, "status": status, "kind": kind}
     wanted |= {"run_id": run_id, "credential": credential}
+    wanted |= {"application_name": application_name, "actor_name": actor_name}
     fields = [field for field in Operation._meta.sorted_fields if field not in (Operation.output, Operation.result)]
     query = Operation.select(*fields)
     for name, value in wanted.items():

@@ -1,0 +1,181 @@
+"""The pages of applications: the list, what runs of one, its file, its history, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+
+from roci import Roci
+from roci_plugins.agent.hub import Hub
+from roci_plugins.agent.scripted import ScriptedAgent, until
+from roci_plugins.domain import applications, operations
+from roci_plugins.domain.applications import Application
+from roci_plugins.work import deploy
+
+from .reading import EVIL, send, text
+from .test_operations import watcher
+
+COMPOSE = "services:\n  web:\n    image: nginx:1.27\n  db:\n    image: postgres\n"
+WEB = {
+    "id": "aaaaaaaaaaaa",
+    "name": "wiki-web-1",
+    "image": "nginx:1.26",
+    "status": "running",
+    "state": "Up 3 minutes",
+    "app": "wiki",
+    "ports": ["0.0.0.0:8081->80/tcp", "[::]:8081->80/tcp", "443/tcp"],
+}
+STRANGE = {"id": "bbbbbbbbbbbb", "name": EVIL, "image": "x", "status": "exited", "state": "Exited (1)", "app": "wiki"}
+
+
+@pytest.fixture
+async def wiki(roci: Roci, nas: ScriptedAgent) -> Application:
+    """An application that runs on the host, at revision 1."""
+    app = await roci.write(lambda: applications.add("wiki", COMPOSE, "all we know", nas.agent_id))
+    run = await deploy.deploy(roci, app.id, None, {})
+    await nas.answer(output="up")
+    while (await roci.read(operations.get, run.id)).status == "running":
+        pass
+    await nas.say("heartbeat", containers=[WEB, STRANGE])
+    live = roci.part(Hub).roster[nas.agent_id]
+    await until(lambda: any(each.name == "wiki-web-1" for each in live.containers or ()))
+    return await roci.read(applications.get, app.id)
+
+
+async def test_the_list_tells_of_each_what_is_wrong(client: Client, roci: Roci, wiki: Application) -> None:
+    await roci.write(lambda: applications.add("blog", COMPOSE))
+    page = await text(client, "/applications")
+    assert "1 of 2" in page and "all we know" in page and "none yet" in page
+    assert page.index("wiki</a>") < page.index("blog</a>")
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        pytest.param("q=WIK", ["wiki"], id="by name"),
+        pytest.param("q=know", ["wiki"], id="by description"),
+        pytest.param("q=nas", ["wiki"], id="by host"),
+        pytest.param("status=stopped", ["blog"], id="by status"),
+        pytest.param("q=o&status=running", ["wiki"], id="by both"),
+        pytest.param("q=nothing", [], id="none"),
+    ],
+)
+async def test_the_list_is_filtered_by_its_address(
+    client: Client, roci: Roci, wiki: Application, query: str, names: list[str]
+) -> None:
+    await roci.write(lambda: applications.add("blog", COMPOSE))
+    part = await text(client, f"/applications?part=list&{query}")
+    assert [name for name in ("wiki", "blog") if f">{name}</a>" in part] == names
+
+
+async def test_five_hundred_applications_come_a_hundred_at_a_time(client: Client, roci: Roci) -> None:
+    await roci.write(lambda: [applications.add(f"app-{number:03}", COMPOSE) for number in range(500)])
+    page = await text(client, "/applications?page=5")
+    assert page.count('class="name"') == 100 and "app-499" in page and "page 5 of 5" in page
+
+
+async def test_services_show_what_runs_and_what_is_missing(client: Client, wiki: Application) -> None:
+    page = await text(client, f"/applications/{wiki.id}")
+    assert 'href="http://127.0.0.1:8081/"' in page or ":8081/" in page
+    assert page.count("8081 → 80") == 1 and "the file says nginx:1.27" in page
+    assert "not there" in page and "not in the file" in page and EVIL not in page
+
+
+async def test_services_of_a_host_that_is_away_are_unknown(
+    client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
+) -> None:
+    await nas.hang_up()
+    await until(lambda: not roci.part(Hub).connected)
+    page = await text(client, f"/applications/{wiki.id}")
+    assert "What runs is unknown" in page and "wiki-web-1" not in page and "which is not connected" in page
+    assert "unknown: its host is away" in await text(client, "/applications")
+
+
+async def test_a_container_is_restarted_from_the_services(
+    client: Client, wiki: Application, nas: ScriptedAgent
+) -> None:
+    path = f"/applications/{wiki.id}"
+    assert (await send(client, path, f"{path}/containers/other/restart")).status_code == 404
+    async with asyncio.TaskGroup() as both:
+        answer = both.create_task(send(client, path, f"{path}/containers/wiki-web-1/restart"))
+        asked = await nas.answer()
+    assert (asked["action"], asked["container"]) == ("restart", "wiki-web-1")
+    assert answer.result().headers["Location"] == path
+    assert "wiki-web-1 was restarted" in await text(client, path)
+
+
+async def test_stop_leads_back_to_where_it_was_asked(client: Client, wiki: Application, nas: ScriptedAgent) -> None:
+    answer = await send(client, "/applications", f"/applications/{wiki.id}/stop", back="/applications?q=w")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/applications?q=w")
+    page = await text(client, f"/applications/{wiki.id}")
+    assert "Stop wiki" in page and "data-seconds" in page
+    answer = await send(
+        client, f"/applications/{wiki.id}", f"/applications/{wiki.id}/stop", back="https://evil.example"
+    )
+    assert answer.status_code == 409
+
+
+async def test_the_file_is_compared_with_what_runs(
+    client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
+) -> None:
+    path = f"/applications/{wiki.id}"
+    assert "which is the one on the host" in await text(client, f"{path}/compose")
+    await stopped(roci, wiki, nas)
+    await roci.write(lambda: applications.change(wiki.id, compose=COMPOSE.replace("1.27", "1.28")))
+    page = await text(client, f"{path}/compose")
+    assert "What changed since revision 1" in page and 'class="gone"' in page and "nginx:1.28" in page
+    assert "1 runs" in await text(client, "/applications")
+
+
+async def stopped(roci: Roci, app: Application, nas: ScriptedAgent) -> None:
+    run = await deploy.stop(roci, app.id)
+    await nas.answer()
+    while (await roci.read(operations.get, run.id)).status == "running":
+        pass
+
+
+async def test_any_two_revisions_are_compared_and_an_earlier_one_is_returned_to(
+    client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
+) -> None:
+    path = f"/applications/{wiki.id}/history"
+    await stopped(roci, wiki, nas)
+    for number in (28, 29):
+        await roci.write(lambda number=number: applications.change(wiki.id, compose=COMPOSE.replace("27", str(number))))  # type: ignore[misc]
+    page = await text(client, f"{path}?from=1&to=3")
+    assert "1.27" in page and "1.29" in page and "1.28" not in page and "1 line is new" in page
+    answer = await send(client, path, f"/applications/{wiki.id}/revisions/1/return")
+    assert answer.headers["Location"] == f"/applications/{wiki.id}"
+    assert await roci.read(lambda: applications.text(applications.get(wiki.id), 4)) == COMPOSE
+    assert (await send(client, path, f"/applications/{wiki.id}/revisions/9/return")).status_code == 404
+
+
+async def test_manage_describes_and_lists_what_goes(client: Client, roci: Roci, wiki: Application) -> None:
+    path = f"/applications/{wiki.id}/manage"
+    page = await text(client, path)
+    assert "the container wiki-web-1" in page and "its file" in page and "stop it first" in page and EVIL not in page
+    answer = await send(client, path, path, description="what we know")
+    assert answer.headers["Location"] == path
+    assert (await roci.read(applications.get, wiki.id)).description == "what we know"
+
+
+async def test_what_is_wrong_on_manage_is_said_beside_what_was_typed(client: Client, roci: Roci) -> None:
+    app = await roci.write(lambda: applications.add("wiki", COMPOSE))
+    path = f"/applications/{app.id}/manage"
+    answer = await send(client, path, path, description="about", host_id="nowhere")
+    page = await answer.get_data(as_text=True)
+    assert answer.status_code == 422 and 'role="alert">host_id' in page and 'value="about"' in page
+    answer = await send(client, path, f"/applications/{app.id}/delete", confirm="other")
+    assert answer.status_code == 422 and 'role="alert"' in await answer.get_data(as_text=True)
+
+
+async def test_who_may_only_look_sees_no_buttons(roci: Roci, anonymous: Client, wiki: Application) -> None:
+    await watcher(roci, anonymous, "applications.read")
+    path = f"/applications/{wiki.id}"
+    for page in (path, f"{path}/compose", f"{path}/history", f"{path}/manage", "/applications"):
+        told = await text(anonymous, page)
+        assert not re.search(r"formaction|popovertarget|/edit|Delete|>Deploy<", told), page
+    for action in ("deploy", "stop", "delete", "manage", "revisions/1/return", "containers/wiki-web-1/stop"):
+        assert (await anonymous.post(f"{path}/{action}")).status_code == 403
