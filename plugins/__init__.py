@@ -111,6 +111,8 @@ DEFAULT: tuple[str, ...] = (
     "web.ui",
     "web.ui.charts",
     "web.ui.system",
+    "web.ui.palette",
+    "web.ui.finders",
     "web.install",
 )
 

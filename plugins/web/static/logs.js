@@ -436,12 +436,12 @@ class LineList {
       const when = row.appendChild(document.createElement("span"));
       when.className = "when";
       when.title = line.s;
-      when.append(...(day ? [Object.assign(document.createElement("span"), { className: "day", textContent: day }), ` ${time}`] : []));
+      if (day) when.append(Object.assign(document.createElement("span"), { className: "day", textContent: `${day} ` }), time);
     }
     if (options.names) {
       const name = row.appendChild(document.createElement("span"));
       name.className = `whose whose-${line.c % 10}`;
-      name.textContent = name.title = options.names[line.c];
+      [name.textContent, name.title] = [options.names[line.c], options.labels[line.c]];
     }
     const text = row.appendChild(document.createElement("span"));
     text.className = "text";

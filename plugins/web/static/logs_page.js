@@ -29,6 +29,15 @@ function mergeInto(lines, fresh) {
   return from;
 }
 
+// What tells names apart: without the beginning that all have.
+function shortened(labels) {
+  if (labels.length < 2) return labels;
+  let end = 0;
+  while (labels.every((each) => each[end] !== undefined && each[end] === labels[0][end])) end++;
+  const cut = Math.max(labels[0].lastIndexOf("-", end - 1), labels[0].lastIndexOf("_", end - 1)) + 1;
+  return labels.map((each) => each.slice(cut));
+}
+
 class Logs {
   constructor(root) {
     this.root = root;
@@ -55,9 +64,9 @@ class Logs {
     this.labels = this.sources.map((each) => (isMany ? `${each.name} · ${each.hostname}` : each.name));
     this.options = {
       wrap: kept.wrap ?? matchMedia("(max-width: 48rem)").matches, times: kept.times ?? true, split: kept.split ?? false,
-      names: null, pattern: null, looked: null,
+      names: null, labels: this.labels, pattern: null, looked: null,
       row: (line, row, text) => this.fill(line, row, text),
-      indent: () => (this.options.times ? 24 : 0) + (this.options.names ? 18 : 2),
+      indent: () => (this.options.times ? 24 : 0) + (this.options.names ? this.widest + 2 : 2),
     };
     this.root.hidden = false;
     this.readFilter();
@@ -135,8 +144,10 @@ class Logs {
   makePanes() {
     const isSplit = this.options.split && this.sources.length > 1;
     const whose = isSplit ? this.sources.map((_, c) => [c]) : [this.sources.map((_, c) => c)];
-    this.options.names = isSplit || this.sources.length < 2 ? null : this.labels;
+    this.options.names = isSplit || this.sources.length < 2 ? null : shortened(this.labels);
+    this.widest = Math.min(Math.max(...this.labels.map((_, c) => (this.options.names || [])[c]?.length || 0)), 28);
     const place = this.find("panes");
+    place.style.setProperty("--whose", `${this.widest}ch`);
     place.replaceChildren();
     place.classList.toggle("is-split", isSplit);
     place.classList.toggle("is-wrapped", this.options.wrap);
@@ -174,7 +185,7 @@ class Logs {
     pane.button.textContent = pane.fresh ? this.say("new", { count: pane.fresh.toLocaleString(document.documentElement.lang) }) : this.words.newest;
     const empty = pane.element.querySelector(".logs-empty");
     empty.hidden = pane.list.lines.length > 0;
-    empty.textContent = this.lines.some((line) => pane.mine.has(line.c)) ? this.words.nothing : this.words.waiting;
+    if (!empty.hidden) empty.textContent = this.lines.some((line) => pane.mine.has(line.c)) ? this.words.nothing : this.words.waiting;
     this.count();
   }
 
