@@ -26,6 +26,7 @@ from . import outcome
 from .call import Calls
 from .raw import RawResults
 from .run import Run as Run
+from .terminals import Terminals
 from .whole import whole
 
 log = logging.getLogger("roci.operate")
@@ -77,6 +78,7 @@ class Operator:
         self._ended: OrderedDict[str, Run] = OrderedDict()  # given up lately: a late result needs their secrets' masks
         self._raw = RawResults()
         self.calls = Calls(self._hub)
+        self.terminals = Terminals(roci, self._hub)
 
     async def resume(self) -> None:
         """After a start: what was under way has the grace time to be told of."""
@@ -144,7 +146,7 @@ class Operator:
     # --- what links tell ---
 
     async def received(self, live: Live, message: wire.FromAgent) -> None:
-        if self.calls.heard(live, message):
+        if self.calls.heard(live, message) or self.terminals.heard(live, message):
             return
         match message:
             case wire.Result():
@@ -159,6 +161,7 @@ class Operator:
     def joined(self, live: Live) -> None:
         """A host registered: that is how a reboot ends. What another connection was asked, this one does not answer."""
         self.calls.joined(live)
+        self.terminals.joined(live)
         for run in self._on(live):
             is_other = live.link is not None and run.link is not live.link
             if run.operation.kind == REBOOT and is_other and (text := _how_back(run.operation, live.link)):
@@ -167,6 +170,7 @@ class Operator:
 
     def left(self, live: Live) -> None:
         self.calls.left(live)
+        self.terminals.left(live)
         for run in self._on(live):
             self._start_grace(run)
 
@@ -287,6 +291,7 @@ class Operator:
         return operation
 
     async def host_removed(self, host_id: str) -> None:
+        self.terminals.host_removed(host_id)
         for run in [run for run in self._runs.values() if run.operation.host_id == host_id]:
             await self._settle(run.operation.id, outcome.untold(run, "interrupted", "agent removed"))
 
@@ -299,6 +304,7 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
     roci.provide(operator)
     roci.part(Hub).listener = operator
     roci.spawn(operator.hurry(), "answer those who wait when draining")
+    roci.spawn(operator.terminals.stop(), "end terminals when draining")
     yield
 
 

@@ -1,0 +1,370 @@
+"""Terminals as a browser has them: who is let in, what passes, and when one ends. The agent is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from quart import Quart
+from quart.testing import connections
+from quart.typing import TestClientProtocol as Client
+from quart.typing import TestWebsocketConnectionProtocol as Connection
+
+from roci import Actor, Roci
+from roci_plugins.agent import terminal_wire as said
+from roci_plugins.agent.hub import Hub
+from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
+from roci_plugins.domain import access, credentials, events, principals
+from roci_plugins.domain.principals import NewPrincipal
+from roci_plugins.domain.roles import NewRole
+from roci_plugins.domain.rules import Rule
+from roci_plugins.work import enrol
+from roci_plugins.work.operate import Operator
+from roci_plugins.work.terminal import KEPT, UNSEEN, Terminal
+from roci_plugins.work.terminals import OF_ONE, Terminals
+
+from .reading import EVIL, text
+
+if not hasattr(connections, "WebsocketDisconnectError"):
+    pytest.skip("the test client of this Quart does not tell how a websocket was closed", allow_module_level=True)
+WebsocketDisconnectError: Any = connections.WebsocketDisconnectError
+WebsocketResponseError: Any = connections.WebsocketResponseError
+ORIGIN = {"Origin": "http://localhost"}
+
+
+@pytest_asyncio.fixture
+async def pi(roci: Roci) -> AsyncIterator[ScriptedAgent]:
+    """A host that allows terminals, with one container."""
+    async with scripted_agent(roci) as agent:
+        await join(roci, agent, ["exec", "terminal"])
+        await enrol.approve(roci, agent.agent_id)
+        await agent.hear()
+        await agent.say("heartbeat", containers=[{"id": "0123456789ab", "name": EVIL, "status": "running"}])
+        await until(lambda: roci.part(Hub).roster[agent.agent_id].containers)
+        yield agent
+
+
+async def join(roci: Roci, agent: ScriptedAgent, capabilities: list[str], **fields: Any) -> None:
+    await agent.register("pi", protocol=2, capabilities=["ack", "container", *capabilities], **fields)
+
+
+class Screen:
+    """A browser's end."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def say(self, type: str, **fields: Any) -> None:
+        await self.connection.send(json.dumps({"type": type, **fields}))
+
+    async def hear(self, type: str) -> dict[str, Any]:
+        """The next frame of this type; others are dropped."""
+        async with asyncio.timeout(10):
+            while True:
+                frame = dict(json.loads(await self.connection.receive()))
+                if frame["type"] == type:
+                    return frame
+
+    async def closed(self) -> tuple[int, str]:
+        while True:
+            try:
+                await self.hear("nothing")
+            except WebsocketDisconnectError as end:
+                return int(end.args[0]), str(end.args[1] if len(end.args) > 1 else "")
+
+
+@asynccontextmanager
+async def screen(client: Client, host_id: str, headers: dict[str, str] = ORIGIN) -> AsyncIterator[Screen]:
+    async with client.websocket(f"/ws/terminal/{host_id}", headers=headers) as connection:
+        yield Screen(connection)
+
+
+@asynccontextmanager
+async def opened(client: Client, pi: ScriptedAgent, **wish: Any) -> AsyncIterator[tuple[Screen, str]]:
+    async with screen(client, pi.agent_id) as browser:
+        await browser.say("open", **wish)
+        asked = await pi.hear()
+        assert asked["type"] == "terminal"
+        assert (await browser.hear("attached"))["terminal"] == asked["terminal_id"]
+        yield browser, asked["terminal_id"]
+
+
+async def show(pi: ScriptedAgent, id: str, text: str, at: int, taken: int = 0) -> None:
+    await pi.say("terminal_output", terminal_id=id, data=text, at=at, taken=taken)
+
+
+async def recorded(roci: Roci) -> list[Any]:
+    rows = await roci.read(lambda: events.find([events.Where("noun", "terminal")], descending=False))
+    return [(row.name, row.actor_name, row.data) for row in rows]
+
+
+def terminals(roci: Roci) -> Terminals:
+    return roci.part(Operator).terminals
+
+
+def only(roci: Roci) -> Terminal:
+    (found,) = terminals(roci)._terminals.values()
+    return found
+
+
+async def test_what_is_typed_goes_to_the_host_and_what_is_shown_comes_back(
+    client: Client, roci: Roci, pi: ScriptedAgent
+) -> None:
+    async with screen(client, pi.agent_id) as browser:
+        await browser.say("open", container="web", shell="bash", name="two", rows=30, cols=100)
+        asked = await pi.hear()
+        id = asked.pop("terminal_id")
+        assert asked == {"type": "terminal", "container": "web", "shell": "bash", "rows": 30, "cols": 100}
+        assert await browser.hear("attached") == {"type": "attached", "terminal": id, "name": "two", "received": 0}
+        await browser.say("input", seq=1, data="ls\n")
+        assert await pi.hear() == {"type": "terminal_input", "terminal_id": id, "seq": 1, "data": "ls\n"}
+        await show(pi, id, "ls\r\n\x1b[1mwiki\x1b[0m", 17, taken=1)
+        while (await browser.hear("taken"))["taken"] != 1:
+            pass
+        assert (await browser.hear("output"))["data"] == "ls\r\n\x1b[1mwiki\x1b[0m"
+        await browser.say("resize", rows=40, cols=120)
+        assert await pi.hear() == {"type": "terminal_resize", "terminal_id": id, "rows": 40, "cols": 120}
+        await pi.say("terminal_ended", terminal_id=id, exit_code=3)
+        assert await browser.hear("ended") == {"type": "ended", "exit_code": 3, "reason": ""}
+    await until(lambda: only(roci).viewer is None)
+    while len(await recorded(roci)) < 2:
+        pass
+    (opened_, who, told), (ended, _, how) = await recorded(roci)
+    assert (opened_, ended, who) == ("TerminalOpened", "TerminalEnded", "admin")
+    assert (told["host_id"], told["container"], how["exit_code"]) == (pi.agent_id, "web", 3)
+    assert "ls" not in json.dumps([told, how]).replace("false", "")
+
+
+FOREIGN: list[dict[str, str]] = [
+    {},
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://localhost:9999"},
+    {"Origin": "http://localhost.evil.example"},
+    {"Origin": "file://localhost"},
+    {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "http://localhost", "Sec-Fetch-Site": "same-site"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=range(len(FOREIGN)))
+async def test_a_page_of_another_site_opens_nothing(
+    client: Client, roci: Roci, pi: ScriptedAgent, headers: dict[str, str]
+) -> None:
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with screen(client, pi.agent_id, headers) as browser:
+            await browser.say("open")
+            await browser.hear("attached")
+    assert refused.value.response.status_code == 403 and not terminals(roci)._terminals
+
+
+async def test_nobody_is_not_let_in(anonymous: Client, pi: ScriptedAgent) -> None:
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with screen(anonymous, pi.agent_id) as browser:
+            await browser.hear("attached")
+    assert refused.value.response.status_code == 401
+
+
+bound: dict[str, str] = {}
+
+
+async def person(roci: Roci, app: Quart, name: str, *rules: Rule) -> Client:
+    """Somebody signed in who may do what these rules say."""
+
+    def write() -> Any:
+        access.add_role(NewRole(name, list(rules)))
+        found = principals.add(NewPrincipal(name))
+        bound[name] = access.bind(name, name).id
+        return credentials.log_in(found)
+
+    client = app.test_client()
+    client.set_cookie("localhost", "roci_session", await roci.write(write))
+    return client
+
+
+async def test_it_takes_the_permission_on_that_host(roci: Roci, app: Quart, pi: ScriptedAgent) -> None:
+    client = await person(roci, app, "eve", Rule("hosts.terminal", "host/another"), Rule("hosts.read", "*"))
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with screen(client, pi.agent_id) as browser:
+            await browser.hear("attached")
+    assert refused.value.response.status_code == 403
+    await text(client, f"/hosts/{pi.agent_id}/terminal", 403)
+
+
+async def test_another_persons_terminal_is_not_there(client: Client, roci: Roci, app: Quart, pi: ScriptedAgent) -> None:
+    other = await person(roci, app, "bob", Rule("hosts.*", "*"))
+    async with opened(client, pi) as (_, id), screen(other, pi.agent_id) as browser:
+        await browser.say("open", terminal=id)
+        assert "over" in (await browser.hear("refused"))["reason"]
+        assert (await browser.closed())[0] == 1008
+        assert id not in await text(other, f"/hosts/{pi.agent_id}/terminal")
+        assert only(roci).viewer is not None
+
+
+async def test_a_lost_right_ends_it_at_once(roci: Roci, app: Quart, pi: ScriptedAgent) -> None:
+    client = await person(roci, app, "bob", Rule("hosts.terminal", "*"))
+    async with opened(client, pi) as (browser, id):
+        await roci.write(access.unbind, bound["bob"])
+        assert (await browser.closed())[0] == 1008
+    assert await pi.hear() == {"type": "terminal_close", "terminal_id": id}
+    assert not terminals(roci)._terminals
+
+
+async def test_it_outlives_its_browser_and_shows_again_what_it_had_shown(
+    client: Client, roci: Roci, pi: ScriptedAgent
+) -> None:
+    async with opened(client, pi) as (browser, id):
+        await browser.say("input", seq=1, data="x")
+        await pi.hear()
+        await show(pi, id, "before ", 7, taken=1)
+        await browser.hear("output")
+    await until(lambda: only(roci).viewer is None)
+    await show(pi, id, "meanwhile", 16)
+    await until(lambda: only(roci)._at == 16)
+    assert id in await text(client, f"/hosts/{pi.agent_id}/terminal")
+    async with screen(client, pi.agent_id) as browser:
+        await browser.say("open", terminal=id, rows=10, cols=20)
+        assert (await pi.hear())["type"] == "terminal_resize"
+        assert (await browser.hear("attached"))["received"] == 1
+        output = await browser.hear("output")
+        assert (output["data"], output["again"]) == ("before meanwhile", True)
+        async with screen(client, pi.agent_id) as newer:
+            await newer.say("open", terminal=id)
+            await newer.hear("attached")
+            await browser.hear("replaced")
+
+
+async def test_one_that_nobody_comes_back_to_is_ended(client: Client, roci: Roci, pi: ScriptedAgent) -> None:
+    terminals(roci)._keep = 0.05
+    async with opened(client, pi):
+        pass
+    assert (await pi.hear())["type"] == "terminal_close"
+    await until(lambda: not terminals(roci)._terminals)
+
+
+async def test_a_flood_waits_for_who_looks_and_nothing_grows(client: Client, roci: Roci, pi: ScriptedAgent) -> None:
+    async with opened(client, pi) as (browser, id):
+        terminal = only(roci)
+        for number in range(1, 9):
+            await show(pi, id, "y" * said.LONGEST_OUTPUT, number * said.LONGEST_OUTPUT)
+        at = 0
+        while at < said.WINDOW:
+            at = (await browser.hear("output"))["at"]
+        while (await pi.hear())["at"] <= said.WINDOW - said.WINDOW // 4:  # what was sent to who looks
+            pass
+        for number in range(9, 41):  # an agent that does not keep to the window
+            await show(pi, id, "y" * said.LONGEST_OUTPUT, number * said.LONGEST_OUTPUT)
+        await until(lambda: terminal._at == 40 * said.LONGEST_OUTPUT)
+        assert len(terminal._text) <= KEPT
+        assert terminal.viewer and terminal.viewer.told <= UNSEEN + 32 * 1024
+        await browser.say("shown", at=at)
+        await browser.hear("output")
+
+
+async def test_a_browser_that_sends_more_than_is_agreed_is_let_go(
+    client: Client, roci: Roci, pi: ScriptedAgent
+) -> None:
+    async with opened(client, pi) as (browser, _):
+        for seq in range(1, said.PIECES + 2):
+            await browser.say("input", seq=seq, data="x")
+        assert (await browser.closed())[0] == 1008
+        assert len(only(roci)._typed) == said.PIECES
+
+
+BAD: list[Any] = [
+    {"type": "input", "seq": 1, "data": "x" * (said.LONGEST_PIECE + 1)},
+    {"type": "input", "seq": 2, "data": "x"},
+    {"type": "resize", "rows": 0, "cols": 80},
+    {"type": "resize", "rows": 10**9, "cols": 80},
+    {"type": "open"},
+    {"type": "what"},
+    ["x"],
+    {"type": "shown", "at": "x" * 40_000},
+]
+
+
+@pytest.mark.parametrize("frame", BAD, ids=range(len(BAD)))
+async def test_what_is_no_frame_ends_the_socket(client: Client, pi: ScriptedAgent, frame: Any) -> None:
+    async with opened(client, pi) as (browser, _):
+        await browser.connection.send(json.dumps(frame))
+        assert (await browser.closed())[0] == 1008
+
+
+WISHES: list[tuple[dict[str, Any], str]] = [
+    ({"shell": "/bin/sh -c x"}, "shell"),
+    ({"container": " "}, "container"),
+    ({"name": "x" * 100}, "name"),
+    ({"terminal": "no-such"}, "over"),
+]
+
+
+@pytest.mark.parametrize("wish, words", WISHES, ids=[words for _, words in WISHES])
+async def test_a_wish_that_cannot_be_is_refused_with_the_reason(
+    client: Client, roci: Roci, pi: ScriptedAgent, wish: dict[str, Any], words: str
+) -> None:
+    async with screen(client, pi.agent_id) as browser:
+        await browser.say("open", **wish)
+        assert words in (await browser.hear("refused"))["reason"]
+    assert not terminals(roci)._terminals
+
+
+async def test_a_person_has_so_many_on_a_host_and_no_more(client: Client, roci: Roci, pi: ScriptedAgent) -> None:
+    who = Actor("someone", "someone")
+    for _ in range(OF_ONE):
+        async with opened(client, pi):
+            pass
+    async with screen(client, pi.agent_id) as browser:
+        await browser.say("open")
+        assert str(OF_ONE) in (await browser.hear("refused"))["reason"]
+    assert not terminals(roci).of(who, pi.agent_id)
+
+
+async def test_it_goes_on_when_its_host_comes_back(client: Client, roci: Roci, pi: ScriptedAgent) -> None:
+    async with opened(client, pi) as (browser, id):
+        await show(pi, id, "one", 3)
+        await browser.hear("output")
+        token = {"agent_id": pi.agent_id, "agent_token": pi.agent_token}
+        await pi.hang_up()
+        while (await browser.hear("here"))["here"]:
+            pass
+        await browser.say("input", seq=1, data="x")
+        async with scripted_agent(roci) as back:
+            await join(roci, back, ["exec", "terminal"], **token)
+            assert (await browser.hear("here"))["here"]
+            assert await back.hear() == {"type": "terminal_resume", "terminal_id": id, "at": 3}
+            assert (await back.hear())["seq"] == 1
+            await show(back, id, "one two", 7)
+            assert (await browser.hear("output"))["data"] == " two"
+
+
+async def test_what_another_host_says_of_it_is_nothing(client: Client, roci: Roci, pi: ScriptedAgent) -> None:
+    async with scripted_agent(roci, peer="127.0.0.9") as liar:
+        await liar.register("liar", protocol=2, capabilities=["terminal"])
+        await enrol.approve(roci, liar.agent_id)
+        async with opened(client, pi) as (browser, id):
+            await show(liar, id, "lies", 4)
+            await liar.say("terminal_ended", terminal_id=id, exit_code=0)
+            await show(pi, id, "truth", 5)
+            assert (await browser.hear("output"))["data"] == "truth" and only(roci).end is None
+
+
+async def test_a_host_that_does_not_allow_it_says_what_to_set(client: Client, nas: ScriptedAgent) -> None:
+    page = await text(client, f"/hosts/{nas.agent_id}/terminal")
+    assert "ROCI_AGENT__ALLOW=terminal" in page and 'id="terminals"' not in page
+    async with screen(client, nas.agent_id) as browser:
+        await browser.say("open")
+        assert "agent.allow" in (await browser.hear("refused"))["reason"]
+
+
+async def test_only_this_page_may_have_styles_of_its_own(client: Client, pi: ScriptedAgent) -> None:
+    answer = await client.get(f"/hosts/{pi.agent_id}/terminal")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "style-src 'self' 'unsafe-inline'" in policy and "script" not in policy
+    page = await answer.get_data(as_text=True)
+    assert EVIL not in page and "&lt;script&gt;" in page
+    assert "unsafe-inline" not in (await client.get("/hosts")).headers["Content-Security-Policy"]
