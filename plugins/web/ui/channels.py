@@ -13,7 +13,7 @@ from roci import Conflict, Invalid, NotFound, RociError
 
 from ...domain import channels, notices
 from ...domain.channels import SEVERITIES, Channel, NewChannel
-from ...surfaces.http import needs, roci, server
+from ...surfaces.http import actor, needs, roci, server
 from ...work.notify import Courier
 from .. import shell
 from ..forms import done, sent
@@ -47,13 +47,20 @@ class Typed:
     enabled: bool = True
     min_severity: str = "warning"
     host_ids: list[str] | None = None
+    is_narrow: bool = False  # for some hosts only
 
     @classmethod
     def of(cls, source: Any) -> Typed:
         if isinstance(source, Channel):
-            return cls(source.name, source.enabled, source.min_severity, source.host_ids)
-        chosen = source.getlist("hosts") if source.get("which") == "some" else []
-        return cls(source.get("name", ""), source.get("enabled") == "yes", source.get("min_severity", ""), chosen)
+            return cls(source.name, source.enabled, source.min_severity, source.host_ids, bool(source.host_ids))
+        is_narrow, is_on = source.get("which") == "some", source.get("enabled") == "yes"
+        chosen = source.getlist("hosts") if is_narrow else []
+        return cls(source.get("name", ""), is_on, source.get("min_severity", ""), chosen, is_narrow)
+
+    @property
+    def wrong(self) -> dict[str, str]:
+        """No host ticked would mean all of them."""
+        return {"host_ids": _("tick at least one")} if self.is_narrow and not self.host_ids else {}
 
     @property
     def values(self) -> dict[str, Any]:
@@ -115,16 +122,15 @@ async def _form(name: str, typed: Typed, own: list[fields.Filled], wrong: Mappin
         typed=typed,
         own=own,
         wrong=wrong,
-        hosts=_hosts(),
+        hosts=await _hosts(),
         severities=SEVERITIES,
         words=words,
     )
     return page, 422 if wrong else 200
 
 
-def _hosts() -> list[shown.HostRow]:
-    rows = [row for row in shown.host_rows(server()) if row.state in ("online", "offline")]
-    return sorted(rows, key=lambda row: row.name.lower())
+async def _hosts() -> list[shown.HostRow]:
+    return shown.choosable(server(), await actor())
 
 
 @routes.post("/new")
@@ -135,6 +141,7 @@ async def add() -> Any:
     name, typed = form.get("kind", ""), Typed.of(form)
     model = _known(name)
     values, wrong = fields.read(model, form, PREFIX)
+    wrong |= typed.wrong
     if not wrong:
         try:
             row = await server().part(Courier).add(NewChannel(kind=name, **typed.values), values)
@@ -199,7 +206,7 @@ async def _show(
         status=status,
         states=STATES,
         tones=TONES,
-        hosts=_hosts(),
+        hosts=await _hosts(),
         severities=SEVERITIES,
         words=words,
     )
@@ -214,6 +221,7 @@ async def change(id: str) -> Any:
     row = await roci.read(channels.get, id)
     model, typed, courier = _model(row.kind), Typed.of(form), server().part(Courier)
     values, wrong = fields.read(model, form, PREFIX, await courier.kept(row)) if model else ({}, {})
+    wrong |= typed.wrong
     if not wrong:
         try:
             row = await courier.change(id, values, **typed.values)

@@ -84,15 +84,14 @@ async def _index(given: dict[str, Any] | None = None, wrong: dict[str, str] | No
         given=given or _blank(zone),
         wrong=wrong or {},
         zone=zone,
-        **_choices(),
+        **await _choices(),
     )
     return page, 422 if wrong else 200
 
 
-def _choices() -> dict[str, Any]:
-    rows = [row for row in shown.host_rows(server()) if row.state in ("online", "offline")]
+async def _choices() -> dict[str, Any]:
     return {
-        "hosts": sorted(rows, key=lambda row: row.name.lower()),
+        "hosts": shown.choosable(server(), await actor()),
         "days": [_(day) for day in DAYS],
         "severities": SEVERITIES,
         "words": words,
@@ -200,7 +199,7 @@ async def _show(row: QuietHours, given: dict[str, Any], wrong: dict[str, str] | 
         row=row,
         given=given,
         wrong=wrong or {},
-        **_choices(),
+        **await _choices(),
     )
     return page, 422 if wrong else 200
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from roci import Roci
+from roci import Actor, Roci
 
 from ...agent.hub import Hub, Live
 from ...agent.sample import Sample
@@ -98,3 +98,11 @@ def host_rows(roci: Roci) -> list[HostRow]:
     order = {"pending": 0, "offline": 1, "online": 2, "rejected": 3}
     rows = [host_row(roci, live) for live in roci.part(Hub).roster.values()]
     return sorted(rows, key=lambda row: (order[row.state], row.name.lower()))
+
+
+def choosable(roci: Roci, who: Actor) -> list[HostRow]:
+    """The hosts that forms offer somebody: those that were let in and that they may see, by name."""
+    rows = [row for row in host_rows(roci) if row.state in ("online", "offline")]
+    return sorted(
+        (row for row in rows if roci.may(who, "hosts.read", f"host/{row.id}")), key=lambda row: row.name.lower()
+    )

@@ -80,6 +80,8 @@ async def test_what_is_wrong_is_said_at_its_field_and_the_rest_stays(client: Cli
     await added(client)
     answer = await send(client, NEW, "/alerts/channels/new", **FORM)
     assert 'id="name-wrong">a channel named &#39;phone&#39; already exists' in await answer.get_data(as_text=True)
+    answer = await send(client, NEW, "/alerts/channels/new", **{**FORM, "name": "x", "which": "some"})
+    assert 'id="host_ids-wrong">tick at least one' in await answer.get_data(as_text=True)
     assert len(await roci.read(channels.all_)) == 1
 
 
