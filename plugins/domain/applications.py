@@ -167,13 +167,17 @@ def project_key(name: str) -> str:
     return Spec(name, "").project
 
 
-def change(application_id: str, **changes: Any) -> Application:
-    """Change description, compose (a new revision, unless it is the same text), host_id or backend."""
+def change(application_id: str, *, for_next_deploy: bool = False, **changes: Any) -> Application:
+    """Change description, compose (a new revision, unless it is the same text), host_id or backend.
+
+    `for_next_deploy`: a new revision may be kept while the application runs, which goes on as it is until then; the
+    published API does not let that happen. Raises Conflict, and Invalid that names what is wrong.
+    """
     application = get(application_id)
     before, compose = _state(application), changes.pop("compose", None)
     if compose is not None and compose != text(application):
         check_text(compose)
-        if application.status in ("running", "deploying"):
+        if application.status == "deploying" or (application.status == "running" and not for_next_deploy):
             raise Conflict(f"compose_yaml cannot change while the application is {application.status}: stop it first")
         application.revision += 1
         _revise(application, compose)

@@ -103,6 +103,17 @@ def test_a_revision_runs_once_its_deploy_has_succeeded(stopped: Application, h1:
     assert applications.begin_deploy(row, h2).running_revision is None
 
 
+def test_a_revision_for_the_next_deploy_may_be_kept_while_it_runs(stopped: Application, h1: str) -> None:
+    row = applications.come_up(applications.begin_start(stopped))
+    with pytest.raises(Conflict, match="stop it first"):
+        applications.change(row.id, compose=COMPOSE + "# 2")
+    row = applications.change(row.id, compose=COMPOSE + "# 2", for_next_deploy=True)
+    assert (row.status, row.revision, row.running_revision) == ("running", 2, 1)
+    applications.begin_deploy(row, h1)
+    with pytest.raises(Conflict, match="deploying"):
+        applications.change(row.id, compose=COMPOSE + "# 3", for_next_deploy=True)
+
+
 def test_events_say_what_was_before_and_after_but_nothing_of_the_file(h1: str) -> None:
     application = applications.add("a1", COMPOSE)
     changed = applications.change(application.id, compose=COMPOSE + "    environment: [TOKEN=sesame]\n", host_id=h1)
