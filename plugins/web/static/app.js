@@ -131,6 +131,16 @@ document.addEventListener("DOMContentLoaded", () => {
   document.body.addEventListener("htmx:responseError", (event) => {
     if (event.detail.xhr.status === 401) roci.checkSession();
   });
+  // A form that leads on may have removed what this page is about: until the next page is there, nothing is asked anew.
+  // Forms whose answer is a download say data-stays.
+  let leavesUntil = 0;
+  document.addEventListener("submit", (event) => {
+    if (!event.defaultPrevented && !event.target.matches("[data-stays], [target]")) leavesUntil = Date.now() + 10000;
+  });
+  window.addEventListener("pageshow", () => (leavesUntil = 0));
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    if (Date.now() < leavesUntil) event.preventDefault();
+  });
   window.addEventListener("focus", () => {
     if (!document.getElementById("signed-out").hidden) roci.checkSession();
   });
