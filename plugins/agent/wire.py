@@ -180,6 +180,7 @@ class Deploy(Message, tag="deploy", kw_only=True):
     timeout_seconds: int | None = None
     application_id: str | None = None
     backend: str = "compose"
+    pull: bool = False  # ask for newer images, also where there are some
 
 
 class Stop(Message, tag="stop", kw_only=True):
@@ -195,7 +196,7 @@ class Start(Stop, tag="start", kw_only=True):
 
 
 class Delete(Stop, tag="delete", kw_only=True):
-    pass
+    volumes: list[str] = []  # of the project's own, those that go along; an older agent keeps them all
 
 
 class Cancel(Message, tag="cancel", kw_only=True):

@@ -383,7 +383,7 @@ class Worker:
             raise StepFailed(f"this host has no backend {message.backend!r}", exit_code=wire.NOT_RUN)
         deploy = message if isinstance(message, wire.Deploy) else None
         spec = Spec(message.app_id, deploy.compose_yml if deploy else "")
-        plan = await asyncio.to_thread(_planned, backend, action, spec)  # a long file takes most of a second
+        plan = await asyncio.to_thread(_planned, backend, message, spec)  # a long file takes most of a second
         site = self._site(command_id, deploy.secrets if deploy else [])
         mine = self._order.setdefault(spec.project, asyncio.Lock())
         async with mine, self._room:
@@ -431,10 +431,17 @@ class Worker:
         await self._terminals.stop()
 
 
-def _planned(backend: Backend, action: Any, spec: Spec) -> list[Step]:
+def _planned(backend: Backend, message: wire.Deploy | wire.Stop, spec: Spec) -> list[Step]:
+    """What the backend does, and what was asked for beyond that."""
+    action: Any = wire.kind_of(message)
     if action == "deploy":
         backend.validate(spec)
-    return backend.plan(action, spec)
+    plan = backend.plan(action, spec)
+    if isinstance(message, wire.Deploy) and message.pull:
+        return [Step(step.command, {**step.args, "pull": True}) for step in plan]
+    if isinstance(message, wire.Delete) and message.volumes:
+        return [*plan, Step("project.volumes", {"project": spec.project, "names": message.volumes})]
+    return plan
 
 
 def _failure(task: asyncio.Task[None]) -> BaseException | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -36,6 +36,7 @@ from .whole import whole
 
 MOST_SECRETS = 100
 LONGEST_SECRETS = 64 * 1024  # bytes of values
+MOST_VOLUMES, LONGEST_NAME = 100, 255
 Secrets = Mapping[str, Sensitive]
 Sending = tuple[Operation, wire.Message]  # an operation that is begun, and the command to send for it
 
@@ -56,6 +57,7 @@ class Terms:
     note: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     most_secrets: int = MOST_SECRETS
     longest_secrets: int = LONGEST_SECRETS
+    pull: bool = False  # ask for newer images, also where there are some
 
 
 USUAL = Terms()
@@ -115,7 +117,7 @@ def _begin_deploy(
     cleared, remark = _leave(roci, application, host)
     applications.begin_deploy(application, host.id)
     timeout = roci.section(Operations).deploy_timeout
-    args = {"secrets": sorted(secrets), **remark, **terms.note}
+    args = {"secrets": sorted(secrets), **remark, **terms.note, **({"pull": True} if terms.pull else {})}
     operation = operations.begin("deploy", host, timeout, application, args)
     deployments.begin(application, operation)
     message = wire.Deploy(
@@ -126,6 +128,7 @@ def _begin_deploy(
         timeout_seconds=timeout,
         application_id=application.id,
         backend=application.backend,
+        pull=terms.pull,
     )
     return [(operation, message), *cleared]
 
@@ -149,8 +152,16 @@ async def start(roci: Roci, application_id: str) -> Operation:
 
 
 @whole
-async def delete(roci: Roci, application_id: str, confirm_name: str | None, force: bool = False) -> Operation | None:
-    """Forget an application, and have its host take it down. None: no host runs it, or it cannot be asked (force)."""
+async def delete(
+    roci: Roci, application_id: str, confirm_name: str | None, force: bool = False, volumes: Sequence[str] = ()
+) -> Operation | None:
+    """Forget an application, and have its host take it down. None: no host runs it, or it cannot be asked (force).
+
+    Those of its volumes that are named go along; all others stay.
+    """
+
+    if len(volumes) > MOST_VOLUMES or any(len(name) > LONGEST_NAME for name in volumes):
+        raise Invalid(f"volumes: at most {MOST_VOLUMES} names of at most {LONGEST_NAME} characters")
 
     def accept() -> Sending | None:
         application = applications.check_removable(applications.get(application_id), confirm_name)
@@ -158,7 +169,7 @@ async def delete(roci: Roci, application_id: str, confirm_name: str | None, forc
         sent = None
         if application.deployed_host_id is not None:
             try:
-                sent = _begin(roci, application, application.deployed_host_id, wire.Delete)
+                sent = _begin(roci, application, application.deployed_host_id, wire.Delete, volumes)
             except NotReady as error:
                 if not force:
                     raise Conflict(
@@ -189,16 +200,20 @@ async def _command(roci: Roci, application_id: str, kind: type[wire.Stop]) -> Op
     return operation
 
 
-def _begin(roci: Roci, application: Application, host_id: str | None, kind: type[wire.Stop]) -> Sending:
+def _begin(
+    roci: Roci, application: Application, host_id: str | None, kind: type[wire.Stop], volumes: Sequence[str] = ()
+) -> Sending:
     host = _host(roci, application, host_id)
     timeout = roci.section(Operations).timeout
-    operation = operations.begin(kind.__name__.lower(), host, timeout, application)
+    more: dict[str, Any] = {"volumes": list(volumes)} if volumes else {}
+    operation = operations.begin(kind.__name__.lower(), host, timeout, application, more)
     message = kind(
         app_id=application.name,
         command_id=operation.id,
         timeout_seconds=timeout,
         application_id=application.id,
         backend=application.backend,
+        **more,
     )
     return operation, message
 

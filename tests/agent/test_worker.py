@@ -66,7 +66,12 @@ async def flood(site: Site, args: Mapping[str, Any]) -> AsyncIterator[str]:
     yield "the end"
 
 
-COMMANDS = {"talk": talk, "fail": fail, "hang": hang, "flood": flood, "stop": talk}
+async def tell(site: Site, args: Mapping[str, Any]) -> AsyncIterator[str]:
+    yield json.dumps(args) + "\n"
+
+
+COMMANDS = {"talk": talk, "fail": fail, "hang": hang, "flood": flood, "stop": talk, "delete": tell, "tell": tell}
+COMMANDS["project.volumes"] = tell
 
 
 class Host:
@@ -203,6 +208,15 @@ async def test_a_command_is_done_streamed_and_told(host: Host) -> None:
     assert first["command_id"] == "c1" and "hello" in first["data"]
     result = await host.hear("result")
     assert (result["success"], result["output"]) == (True, "hello\npassword ***\n")
+
+
+async def test_newer_images_and_volumes_are_told_to_the_steps_that_see_to_them(host: Host) -> None:
+    await host.connect()
+    await host.deploy("tell", pull=True)
+    assert (await host.hear("result"))["output"] == '{"app": "a1", "pull": true}\n'
+    await host.say("delete", app_id="A1", command_id="c2", volumes=["a1_data"])
+    told = (await host.hear("result"))["output"].splitlines()
+    assert told == ['{"app": "A1"}', '{"project": "a1", "names": ["a1_data"]}']
 
 
 async def test_no_secret_is_in_the_journal(host: Host, tmp_path: Path) -> None:

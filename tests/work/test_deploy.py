@@ -35,6 +35,16 @@ async def test_a_deploy_goes_out_as_published_and_its_secret_stays_nowhere(
     assert b"made with" in data and b"supersecret99" not in data
 
 
+async def test_newer_images_are_asked_for_only_where_that_is_wanted(
+    roci: Roci, agent: ScriptedAgent, a1: Application
+) -> None:
+    operation = await deploy.deploy(roci, a1.id, agent.agent_id, {}, deploy.Terms(pull=True))
+    assert operation.args["pull"] is True and (await agent.answer())["pull"] is True
+    await ended(roci, operation)
+    await deploy.deploy(roci, a1.id, agent.agent_id, {})
+    assert "pull" not in await agent.hear()
+
+
 async def test_a_failure_is_the_end_of_the_output(roci: Roci, agent: ScriptedAgent, a1: Application) -> None:
     await deployed(roci, a1, agent, success=False, output="no such image", exit_code=18)
     assert await state(roci, a1) == ("failed", "no such image")
@@ -128,6 +138,15 @@ async def test_deleting_asks_for_the_name_and_takes_it_down(roci: Roci, agent: S
     assert (await ended(roci, operation)).status == "succeeded"
     with pytest.raises(NotFound):
         await roci.read(applications.get, a1.id)
+
+
+async def test_deleting_takes_along_the_volumes_that_are_named_and_no_others(
+    roci: Roci, agent: ScriptedAgent, a1: Application
+) -> None:
+    await deployed(roci, a1, agent)
+    operation = await deploy.delete(roci, a1.id, "a1", volumes=["a1_data"])
+    assert operation is not None and operation.args == {"volumes": ["a1_data"]}
+    assert (await agent.hear())["volumes"] == ["a1_data"]
 
 
 async def test_deleting_with_its_host_away_needs_force(roci: Roci, agent: ScriptedAgent, a1: Application) -> None:

@@ -53,7 +53,8 @@ async def _write(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, Non
 
 async def up(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
     """Compose reads the whole file before it touches anything, so a bad one changes nothing."""
-    async for text in _run(site, args, "up", "-d", "--remove-orphans", file=True):
+    newer = ("--pull", "always") if args.get("pull") else ()
+    async for text in _run(site, args, "up", "-d", "--remove-orphans", *newer, file=True):
         yield text
 
 

@@ -29,7 +29,7 @@ from ...backends.interpolation import fill
 from ..engine import Engine, Refused, engine
 from .folders import folder, put
 from .hints import advised
-from .pulling import pull
+from .pulling import fetch, pull
 from .replacing import create, health, inherit, name_of, remove, replace, settle, start, stop
 
 MARK = ".roci-application"  # in the folder of an application whose file only the server has
@@ -123,7 +123,7 @@ async def container(docker: Engine, site: Site, args: Mapping[str, Any]) -> Asyn
         if condition == "service_healthy":
             yield f"{service}: waits until {other} is healthy\n"
             await health(docker, project, other)
-    async for text in pull(docker, body["Image"]):
+    async for text in (fetch if args.get("pull") else pull)(docker, body["Image"]):
         yield text
     old = await settle(docker, project, service, name)
     image = await docker.call(lambda api: api.inspect_image(body["Image"]))

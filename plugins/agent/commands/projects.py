@@ -6,13 +6,14 @@ not have. So every plan begins by claiming the name.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from roci import Command, Site, StepFailed, hookimpl
 
 from ...backends.containers import HASH, PROJECT
-from ..engine import engine
+from ..engine import Refused, engine
 from .compose import FILE
 from .folders import folder
 from .replacing import name_of
@@ -53,6 +54,29 @@ def _refusal(project: str, others: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+async def volumes(site: Site, args: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    """Remove some volumes of a project, for good. What is not labelled as its own stays, whatever its name."""
+    docker, kept = engine(site.docker_host), []
+    label = f"{PROJECT}={args['project']}"
+    found = await docker.call(lambda api: api.volumes(filters={"label": [label]}).get("Volumes") or [])
+    mine = {one["Name"] for one in found}
+    for name in args["names"]:
+        if name not in mine:
+            yield f"kept the volume {name}: it is not here, or not this application's\n"
+            continue
+        try:
+            await docker.change(functools.partial(_remove_volume, name))
+            yield f"removed the volume {name}\n"
+        except Refused as error:
+            kept.append(f"{name}: {error.message}")
+    if kept:
+        raise StepFailed(f"not every volume could be removed: {'; '.join(kept)}")
+
+
+def _remove_volume(name: str, api: Any) -> None:
+    api.remove_volume(name)
+
+
 @hookimpl
 def register_agent_commands() -> Mapping[str, Command]:
-    return {"project.claim": claim}
+    return {"project.claim": claim, "project.volumes": volumes}

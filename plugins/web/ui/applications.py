@@ -133,11 +133,12 @@ async def compose(id: str) -> Any:
 @routes.post("/<id>/deploy")
 @needs("applications.deploy", on="application/{id}")
 async def begin(id: str) -> Any:
-    """Deploy it, with secrets for this one time as lines NAME=value, and lead to the output."""
+    """Deploy it, with secrets for this one time as lines NAME=value, and newer images, and lead to the output."""
     form = await sent()
     lines = [line.partition("=") for line in form.get("secrets", "").splitlines() if line.strip()]
     secrets = {name.strip(): Sensitive(value) for name, _equals, value in lines}
-    operation = await deploy.deploy(server(), id, form.get("host_id") or None, secrets)
+    terms = deploy.Terms(pull=form.get("pull") == "yes")
+    operation = await deploy.deploy(server(), id, form.get("host_id") or None, secrets, terms)
     return redirect(f"/operations/{operation.id}", 303)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from quart import Blueprint, request
+from quart import Blueprint, redirect, request
 
 from roci import Spec
 
 from ...domain import applications, operations
 from ...domain.applications import Application, Revision
 from ...domain.operations import Operation
-from ...surfaces.http import needs, server
-from ...work import deploy
+from ...surfaces.http import needs, require, server
+from ...work import deploy, drafts
 from .. import shell
 from ..forms import done, sent
 from ..language import _
@@ -64,12 +64,19 @@ def _number(text: str) -> int:
 @routes.post("/<id>/revisions/<int:number>/return")
 @needs("applications.write", on="application/{id}")
 async def return_to(id: str, number: int) -> Any:
-    """A new revision with the text of an earlier one; deploying it is the next step."""
-    await sent()
-    here = server()
+    """A new revision with the text of an earlier one. Deploying it is the next step, or is done, where that was asked:
+    then it may run, for it is stopped before.
+    """
+    form, here = await sent(), server()
     app = await here.read(applications.get, id)
     text = await here.read(lambda: applications.text(app, number))
     await asyncio.to_thread(deploy.backend_of(here, app.backend).validate, Spec(app.name, text))
+    if form.get("then") == "redeploy":
+        await require("applications.deploy", f"application/{id}")
+        if app.status == "running":
+            await drafts.halt(here, id)
     changed = await here.write(lambda: applications.change(id, compose=text))
+    if form.get("then") == "redeploy":
+        return redirect(f"/operations/{(await deploy.deploy(here, id, None, {})).id}", 303)
     words = _("Revision %(new)s is as revision %(old)s was. Deploy it to run it.", new=changed.revision, old=number)
     return done(f"/applications/{id}", words)

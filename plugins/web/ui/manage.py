@@ -125,8 +125,9 @@ async def delete(id: str) -> Any:
     form, here = await sent(), server()
     app = await here.read(applications.get, id)
     typed = {"form": "delete", "confirm": form.get("confirm", "")}
+    volumes = form.getlist("volume")
     try:
-        operation = await deploy.delete(here, id, typed["confirm"], form.get("force") == "yes")
+        operation = await deploy.delete(here, id, typed["confirm"], form.get("force") == "yes", volumes)
     except RociError as error:
         return await _page(app, typed, error)
     if operation is None:

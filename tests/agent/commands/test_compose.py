@@ -80,6 +80,13 @@ async def test_each_command_runs_one_program(tmp_path: Path, name: str, words: l
     ]
 
 
+async def test_newer_images_are_asked_for_when_that_is_wanted(tmp_path: Path) -> None:
+    programs = Programs()
+    (tmp_path / "Shop").mkdir()
+    await run("up", site(tmp_path, programs), pull=True)
+    assert programs.calls[0][0][-5:] == ["up", "-d", "--remove-orphans", "--pull", "always"]
+
+
 def test_a_program_sees_the_declared_variables_and_never_the_agents_own(tmp_path: Path) -> None:
     where = site(tmp_path, Programs(), "unix:///d.sock", DB_PASSWORD="x", PATH="/evil", VOLUME_BASE="/evil")
     host = {"PATH": "/bin", "HOME": "/h", "AGENT_TOKEN": "secret", "DOCKER_CONFIG": "/c"}

@@ -376,3 +376,29 @@ async def test_a_cancelled_replacement_puts_the_old_container_back(app: App, pha
     with pytest.raises(asyncio.CancelledError):
         await task
     assert app.ids() == before and app.states() == {"web-1": "running"}
+
+
+@BOTH
+async def test_only_the_volumes_that_are_named_and_the_projects_own_go_along(app: App, backend: Backend) -> None:
+    foreign = app.client.volumes.create(f"{app.name}_foreign")
+    try:
+        await app.do(
+            backend,
+            "deploy",
+            "services: {web: {image: IMAGE, volumes: ['one:/a', 'two:/b']}}\nvolumes: {one: {}, two: {}}\n",
+        )
+        names = [f"{app.name}_one", foreign.name, "no-such-volume"]
+        args = {"project": app.name, "names": names}
+        with pytest.raises(StepFailed, match=r"not every volume could be removed: \S+_one"):  # a container has it
+            await remove_volumes(app, args)
+        await app.do(backend, "delete")
+        said = await remove_volumes(app, args)
+        assert f"removed the volume {names[0]}" in said and f"kept the volume {foreign.name}" in said
+        left = {one.name for one in app.client.volumes.list() if one.name.startswith(app.name)}
+        assert left == {f"{app.name}_two", foreign.name}
+    finally:
+        foreign.remove()
+
+
+async def remove_volumes(app: App, args: dict[str, Any]) -> str:
+    return "".join([text async for text in COMMANDS["project.volumes"](app.site(), args)])
