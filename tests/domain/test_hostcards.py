@@ -72,3 +72,22 @@ def test_notes_that_cannot_be(host: Host, wrong: dict[str, object]) -> None:
     with pytest.raises(Invalid, match="data: at most 16 KiB"):
         hostcards.change(host.id, data={"a": "b" * 20_000})
     assert hostcards.get(host.id).card is None
+
+
+def test_labels_are_noted_beside_whatever_else_is(host: Host) -> None:
+    hostcards.change(host.id, data={"rack": 3, "labels": "not a list"})
+    assert hostcards.labels(hostcards.get(host.id).card) == []
+    card = hostcards.note(host.id, [" cellar ", "", "backup", "cellar"], name="Big box").card
+    assert card and (card.name, card.data) == ("Big box", {"rack": 3, "labels": ["cellar", "backup"]})
+    assert hostcards.labels(card) == ["cellar", "backup"] and hostcards.labels(None) == []
+    card = hostcards.note(host.id, []).card
+    assert card and (card.name, card.data) == ("Big box", {"rack": 3})
+
+
+@pytest.mark.parametrize(
+    "words", [["x" * 41], ["a\nb"], [str(number) for number in range(21)]], ids=["long", "two lines", "many"]
+)
+def test_labels_that_are_none_are_refused(host: Host, words: list[str]) -> None:
+    with pytest.raises(Invalid, match="labels: at most 20"):
+        hostcards.note(host.id, words)
+    assert hostcards.get(host.id).card is None

@@ -27,7 +27,7 @@ routes.register_blueprint(host_manage.routes)
 STATES = {
     "online": N_("online"),
     "offline": N_("offline"),
-    "pending": N_("waiting"),
+    "pending": N_("pending"),
     "rejected": N_("rejected"),
 }
 KEYS: dict[str, Callable[[HostRow], Any]] = {

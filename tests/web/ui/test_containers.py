@@ -1,0 +1,98 @@
+"""All containers on one page: which are shown, how many at once, and what is done to several of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+
+from roci import Roci
+from roci_plugins.agent.hub import Hub
+from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
+
+from .reading import EVIL, send, text
+from .test_hosts import RUNS, comes, someone, ticked
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    return [{**RUNS, "id": f"{number:012x}", "name": f"web-{number:04}", "app": "shop"} for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "hidden"),
+    [
+        ("q=web+nginx", "web", "db-1"),
+        ("q=postgres", "db-1", ">web<"),
+        ("state=exited", "db-1", ">web<"),
+        ("state=ill", "No container is like this", "db-1"),
+        ("application=shop", "db-1", ">web<"),
+        ("q=nas+running", ">web<", "db-1"),
+    ],
+)
+async def test_containers_are_found_by_text_state_and_application(
+    client: Client, roci: Roci, query: str, shown: str, hidden: str
+) -> None:
+    async with scripted_agent(roci) as agent:
+        db = {**RUNS, "id": "d" * 12, "name": "db-1", "image": "postgres", "status": "exited", "app": "shop"}
+        await comes(roci, agent, "nas", RUNS, db)
+        page = await text(client, f"/containers?part=list&{query}")
+        assert shown in page and hidden not in page
+
+
+async def test_the_containers_of_one_host_are_shown_alone(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as one, scripted_agent(roci) as other:
+        await comes(roci, one, "nas", {**RUNS, "name": EVIL})
+        await comes(roci, other, "pi", {**RUNS, "name": "pi-web"})
+        page = await text(client, f"/containers?host={other.agent_id}")
+        assert "pi-web" in page and "alert(1)" not in page
+        page = await text(client, "/containers")
+        assert EVIL not in page and "alert(1)" in page and "pi-web" in page
+
+
+async def test_of_many_containers_a_page_has_two_hundred(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await comes(roci, agent, "nas", *many(2000))
+        page = await text(client, "/containers")
+        assert page.count('name="picked"') == 200 and "Page 1 of 10" in page and "web-0200" not in page
+        page = await text(client, "/containers?page=99&part=list")
+        assert "web-1999" in page and "Page 10 of 10" in page
+
+
+async def test_what_runs_on_a_host_that_is_away_is_unknown(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    await nas.hang_up()
+    await until(lambda: not roci.part(Hub).connected)
+    page = await text(client, "/containers")
+    assert "is unknown" in page and "nas" in page and "alert(1)" not in page
+
+
+async def test_several_are_restarted_and_it_says_what_became_of_each(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await comes(roci, agent, "nas", *many(2))
+        picked = [f"{agent.agent_id}/{number:012x}" for number in range(2)] + [f"{'0' * 8}-0000/{EVIL}"]
+        page = await text(client, "/containers")
+        answer = await ticked(client, page, "/containers/restart", picked=picked)
+        where = answer.headers["Location"]
+        assert where.startswith("/containers/done/restart-")
+        assert (await agent.answer())["action"] == "restart"
+        await agent.answer(success=False, output="it is stuck")
+        while "under way" in (page := await text(client, where)):
+            pass
+        assert "web-0000" in page and "1 of 3 are done" in page and "failed" in page and "refused" in page
+        assert EVIL not in page
+    await text(client, "/containers/done/restart-nothing", 404)
+
+
+async def test_ticking_nothing_or_another_act_is_refused(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    assert (await send(client, "/containers", "/containers/restart")).status_code == 422
+    picked = f"{nas.agent_id}/0123456789ab"
+    assert (await send(client, "/containers", "/containers/remove", picked=picked)).status_code == 404
+    assert (await client.post("/containers/stop", form={"picked": picked})).status_code == 403
+
+
+async def test_who_may_only_look_ticks_nothing(anonymous: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    await someone(roci, anonymous, "hosts.read", "operations.read")
+    page = await text(anonymous, "/containers")
+    assert 'name="picked"' not in page and "Restart" not in page
+    answer = await send(anonymous, "/containers", "/containers/stop", picked=f"{nas.agent_id}/0123456789ab")
+    assert "you may not do this there" in await text(anonymous, answer.headers["Location"])
