@@ -76,13 +76,13 @@ async def judge(roci: Roci, draft: Draft) -> Judgement:
         try:
             document = yamltext.parse(draft.text)
         except Invalid as error:
-            return Judgement((_problem(error),))
+            return Judgement((_problem(error, draft.text),))
         problems = []
         try:
             composefile.check(document)
             backend.validate(Spec(draft.name or UNNAMED, draft.text))
         except Invalid as error:
-            problems.append(_problem(error))
+            problems.append(_problem(error, draft.text))
         problems += [Problem(doubt.line, doubt.reason, False) for doubt in outline.doubts(document)]
         problems += _clashes(live, draft, list(outline.published(document)))
         return Judgement(tuple(problems[:MOST]), outline.of(document), tuple(outline.variables(document)))
@@ -124,8 +124,10 @@ def is_given(variable: Variable) -> bool:
     return variable.name in RESERVED
 
 
-def _problem(error: Invalid) -> Problem:
-    return Problem(*yamltext.located(error.message))
+def _problem(error: Invalid, text: str) -> Problem:
+    """With a line that the text has: YAML tells of an end that comes too early as of the line behind it."""
+    line, reason = yamltext.located(error.message)
+    return Problem(line and min(line, text.count("\n") + 1), reason)
 
 
 # --- ports ---------------------------------------------------------------------

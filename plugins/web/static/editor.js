@@ -48,6 +48,7 @@ class Desk {
     if (!window.ace || matchMedia("(pointer: coarse)").matches || matchMedia("(max-width: 48rem)").matches) return;
     const config = window.ace.config;
     config.set("useStrictCSP", true);
+    config.setDefaultValue("session", "useWorker", false);
     config.set("basePath", this.form.dataset.ace);
     const box = document.createElement("div");
     box.className = "ace";
@@ -56,7 +57,6 @@ class Desk {
     this.ace = window.ace.edit(box, {
       value: this.text.value,
       mode: "ace/mode/yaml",
-      useWorker: false,
       tabSize: 2,
       useSoftTabs: true,
       showPrintMargin: false,
@@ -67,7 +67,7 @@ class Desk {
     this.ace.setTheme({ cssClass: "ace-roci", isDark: false, cssText: "", $id: "roci" });
     this.ace.commands.removeCommand("showSettingsMenu");
     document.getElementById("compose-label").addEventListener("click", () => this.ace.focus());
-    document.getElementById("keys").hidden = false;
+    document.getElementById("editor-keys").hidden = false;
     this.mayPaste(box.querySelector("textarea"));
   }
 
