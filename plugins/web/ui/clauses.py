@@ -44,7 +44,7 @@ SAID = {
     "any": N_("Everyone"),
     "cidr": N_("Whose address is in %(network)s"),
     "reverse_dns": N_("Whose name in DNS is like %(pattern)s"),
-    "time_window": N_("Who comes while the window is open (%(seconds)s s)"),
+    "time_window": N_("Who comes while the window of %(span)s is open"),
     "totp": N_("Who gives a right one-time code"),
 }
 Values = Mapping[str, Any]
@@ -103,11 +103,19 @@ def said(match_type: Values) -> str:
     values = {name: value for name, value in match_type.items() if name != "type"}
     if kind in SAID:
         try:
-            return _(SAID[kind], **values) if values else _(SAID[kind])
+            return _(SAID[kind], span=_span(values.get("seconds")), **values)
         except (KeyError, TypeError):
             return label(kind)
     told = ", ".join(f"{plain(name)} {_short(value)}" for name, value in values.items())
     return f"{label(kind)}: {told}" if told else label(kind)
+
+
+def _span(seconds: Any) -> str:
+    """A time in its largest whole unit."""
+    if not isinstance(seconds, int):
+        return str(seconds)
+    sizes = ((86400, "d"), (3600, "h"), (60, "min"))
+    return next((f"{seconds // size} {unit}" for size, unit in sizes if seconds % size == 0), f"{seconds} s")
 
 
 def _short(value: Any) -> str:

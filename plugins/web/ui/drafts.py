@@ -47,6 +47,7 @@ class Draft:
     address: str = ""
     hostname: str = ""
     totp: str = ""
+    seen: str = ""  # when the policy that is edited was changed last, as far as the reader knows
     is_changed: bool = False
     wrong: dict[str, str] = field(default_factory=dict)
 
@@ -84,6 +85,16 @@ class Draft:
         shown = {"name", "priority", "action", "clause", "address", *clauses.names(self.parts())}
         return [words for name, words in self.wrong.items() if name not in shown]
 
+    def meet(self, policy: Policy) -> None:
+        """Somebody may have changed the policy meanwhile: then nothing is saved before the reader has seen that."""
+        seen, self.seen = self.seen, policy.updated_at.isoformat()
+        if self.then == "save" and seen != self.seen:
+            theirs = f"{policy.name}, {policy.priority}, {_(ACTIONS[policy.action])}: {clauses.said(policy.match_type)}"
+            self.wrong["seen"] = _(
+                "Somebody changed this policy meanwhile. It is now: %(theirs)s. Save again to replace it.",
+                theirs=theirs,
+            )
+
     def write_as_json(self) -> None:
         self.text = json.dumps(self.match_type, indent=2, ensure_ascii=False)
 
@@ -92,7 +103,7 @@ def of(policy: Policy) -> Draft:
     """A policy as it is. A clause that no form can show is shown as JSON."""
     clause = {name: value for name, value in policy.match_type.items() if name != "type"}
     draft = Draft(policy.name, str(policy.priority), policy.action, policy.enabled, str(policy.match_type.get("type")))
-    draft.clause = clause
+    draft.clause, draft.seen = clause, policy.updated_at.isoformat()
     try:
         roci.part(Doorkeeper).read_clause(policy.match_type)
     except Invalid as error:
@@ -144,6 +155,7 @@ def typed(form: Any) -> Draft:
         address=form.get("address", "").strip()[:100],
         hostname=form.get("hostname", "").strip()[:253],
         totp=form.get("totp", "").strip()[:20],
+        seen=form.get("seen", ""),
         is_changed=True,
     )
     try:

@@ -288,6 +288,7 @@ async def change(id: str) -> Any:
     """Change it, or help with the form."""
     policy = await roci.read(policies.get, id)
     draft = drafts.typed(await sent())
+    draft.meet(policy)
     if draft.then != "save" or draft.wrong:
         return await _editor(policy, draft)
     values = draft.values
@@ -306,6 +307,7 @@ async def _editor(policy: Policy | None, draft: Draft) -> Any:
     page = await shell.render(
         "policy.html",
         policy.name if policy else _("New policy"),
+        ("policies",),  # nothing renews itself: the stream tells who is signed out while they type
         scripts=("policies.js",),
         styles=("policies.css",),
         policy=policy,

@@ -19,6 +19,7 @@ from roci_plugins.domain.policies import Policy
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
+from roci_plugins.web.ui import clauses
 
 from .reading import EVIL, send, text
 
@@ -283,11 +284,40 @@ async def test_a_clause_is_written_as_json_and_back(client: Client, roci: Roci) 
 
 async def test_changing_a_policy_leaves_its_window_as_it_is(client: Client, roci: Roci) -> None:
     policy = await add(roci, "now", {"type": "time_window", "seconds": 600})
-    form = draft(kind="time_window", was="time_window", name="soon", **{"clause.seconds": "900"})
+    seen = policy.updated_at.isoformat()
+    form = draft(kind="time_window", was="time_window", name="soon", seen=seen, **{"clause.seconds": "900"})
     answer = await send(client, "/policies/new", f"/policies/{policy.id}", **form)
     changed = await roci.read(policies.get, policy.id)
     assert answer.status_code == 303 and changed.name == "soon" and changed.match_type["seconds"] == 900
     assert changed.enabled_at == policy.enabled_at
+
+
+async def test_who_comes_second_is_told_what_the_first_one_did_and_loses_nothing(client: Client, roci: Roci) -> None:
+    policy = await add(roci, "lan", LAN)
+    seen = policy.updated_at.isoformat()
+    await roci.write(policies.change, policy.id, name="theirs")
+    page = await answered(client, f"/policies/{policy.id}", **draft(name="mine", seen=seen))
+    assert "It is now: theirs" in page and 'value="mine"' in page
+    assert await names(roci) == ["theirs"]
+    again = re.search(r'name="seen" value="([^"]+)"', page)
+    assert again
+    answer = await send(client, "/policies/new", f"/policies/{policy.id}", **draft(name="mine", seen=again[1]))
+    assert answer.status_code == 303 and await names(roci) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("match_type", "words"),
+    [
+        ({"type": "time_window", "seconds": 600}, "the window of 10 min is open"),
+        ({"type": "time_window", "seconds": 90}, "the window of 90 s is open"),
+        ({"type": "cidr"}, "An address in a network"),
+        ({"type": "look", "of": [], "note": "x"}, "Look: Of [], Note x"),
+        ({"type": "look"}, "Look"),
+    ],
+    ids=str,
+)
+async def test_a_clause_is_said_in_words_whatever_it_is(match_type: dict[str, Any], words: str) -> None:
+    assert words in clauses.said(match_type)
 
 
 @pytest.mark.parametrize("preset", ["network", "window", "code", "name"])
