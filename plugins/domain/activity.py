@@ -18,7 +18,7 @@ from .events import Recorded
 from .model import Utc
 from .operations import Operation
 
-SCAN = 20_000  # rows of each kind that one page looks through
+SCAN = 10_000  # rows of each kind that one page looks through
 TOLD = ("OperationStarted", "OperationFinished", "DeploymentBegun", "DeploymentMoved", "ApplicationMoved")
 LAST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 OUTCOMES = {
