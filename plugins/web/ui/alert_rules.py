@@ -230,10 +230,10 @@ def _given(row: Threshold) -> dict[str, str]:
     return {
         "metric_type": row.metric_type,
         "comparison": row.comparison,
-        "threshold_value": words.number(row.threshold_value),
+        "threshold_value": words.typed(row.metric_type, row.threshold_value),
         "for_amount": words.number(row.for_seconds / size),
         "for_unit": unit if row.for_seconds else "min",
-        "hysteresis": words.number(row.hysteresis),
+        "hysteresis": words.typed(row.metric_type, row.hysteresis),
     }
 
 

@@ -62,6 +62,15 @@ def number(value: float) -> str:
     return text or "0"
 
 
+def typed(type: str, value: float) -> str:
+    """A value as one types it: traffic with k, M or G where that is exact."""
+    if UNITS.get(type) == "B/s":
+        for prefix, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+            if value >= size and value * 1000 % size == 0:
+                return f"{number(value / size)}{prefix}"
+    return number(value)
+
+
 def span(seconds: float) -> str:
     """In the largest unit that says it exactly: "90 s", "5 min"."""
     for size, unit in SPANS:

@@ -100,7 +100,8 @@ async def test_a_rule_is_added_changed_switched_and_removed(client: Client, roci
     await send(client, one, one, **{**RULE, "metric_type": "network", "threshold_value": "20M", "for_unit": "h"})
     row = await roci.read(alerts.threshold, row.id)
     assert (row.metric_type, row.threshold_value, row.for_seconds, row.enabled) == ("network", 20e6, 18_000, False)
-    assert "Network traffic above 20 MB/s for 5 h" in await text(client, one)
+    shown = await text(client, one)
+    assert "Network traffic above 20 MB/s for 5 h" in shown and 'value="20M"' in shown
     await send(client, page, f"{one}/on")
     await send(client, page, f"{one}/remove")
     assert await roci.read(alerts.thresholds) == []
