@@ -63,6 +63,7 @@ class Viewer:
         self.sent = sent  # as far of the terminal's output
         self.told = self.shown = 0  # characters that it was sent, and that it has shown
         self.gone = False  # another took its place
+        self.knows_end = False  # it was told how the terminal ended
         self.changed = asyncio.Event()
 
 
@@ -202,6 +203,7 @@ class Terminal:
                 yield {"type": "output", "data": data, "at": viewer.told, "again": viewer.sent <= replayed}
             elif self.end and viewer.sent >= self._at:
                 yield {"type": "ended", "exit_code": self.end.exit_code, "reason": self.end.reason}
+                viewer.knows_end = True
                 return
             else:
                 try:

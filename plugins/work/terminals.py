@@ -91,7 +91,9 @@ class Terminals:
         return terminal.attach()
 
     def detach(self, terminal: Terminal, viewer: Viewer) -> None:
-        if terminal.detach(viewer) and terminal.id in self._terminals:
+        if viewer.knows_end:
+            self._forget(terminal)
+        elif terminal.detach(viewer) and terminal.id in self._terminals:
             self._start_timer(terminal)
 
     def _start_timer(self, terminal: Terminal, slack: float = 0, reason: str = NOBODY_LOOKED) -> None:

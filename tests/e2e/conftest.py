@@ -117,7 +117,8 @@ def house(engine: str, image: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
     Tests share it: they make what they need under names of their own, and take that away again.
     """
-    server = Server(tmp_path_factory.mktemp("house"), local_agent=True, environment=QUICK)
+    environment = {**QUICK, "ROCI_AGENT__ALLOW": "terminal"}
+    server = Server(tmp_path_factory.mktemp("house"), local_agent=True, environment=environment)
     server.start()
     agent(server.api, seconds=60)
     yield server

@@ -9,9 +9,10 @@
   const WINDOW = 12; // pieces of input under way; the server allows a few more
   const PIECE = 2048; // characters of one
   const screens = document.getElementById("screens");
+  const another = document.getElementById("another");
   const sheets = document.getElementById("sheets");
-  const state = document.getElementById("state");
-  const keys = document.getElementById("keys");
+  const state = document.getElementById("term-state");
+  const keys = document.getElementById("term-keys");
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const narrow = window.matchMedia("(max-width: 48rem)");
   const all = [];
@@ -97,7 +98,7 @@
 
     select() {
       current = this;
-      screens.hidden = keys.hidden = false;
+      screens.hidden = keys.hidden = another.open = false;
       for (const each of all) {
         each.screen.hidden = each !== this;
         each.button.toggleAttribute("aria-current", each === this);
@@ -259,7 +260,7 @@
       const next = all[all.length - 1];
       if (next) return next.select();
       current = null;
-      screens.hidden = keys.hidden = state.hidden = true;
+      screens.hidden = keys.hidden = state.hidden = another.open = true;
       history.replaceState(null, "", location.pathname);
       root.querySelector("#opener button").focus();
     }
@@ -337,11 +338,14 @@
   // --- how large the screen is ---
 
   function fitAll() {
-    const view = window.visualViewport;
-    const below = keys.offsetHeight + (state.hidden ? 0 : state.offsetHeight) + 32;
-    const top = narrow.matches ? 60 : screens.getBoundingClientRect().top + window.scrollY;
-    screens.style.height = `${Math.max((view ? view.height : window.innerHeight) - top - below, 160)}px`;
+    if (screens.hidden) return;
+    const height = window.visualViewport?.height ?? window.innerHeight;
+    const isCramped = narrow.matches && height < 500; // the keyboard of a phone is there: the screen gets the rest
+    const top = isCramped ? 8 : screens.getBoundingClientRect().top + window.scrollY;
+    const below = keys.offsetHeight + (state.hidden ? 0 : state.offsetHeight) + 36;
+    screens.style.height = `${Math.max(height - top - below, 160)}px`;
     if (current?.term.element) current.fit.fit();
+    if (isCramped) screens.scrollIntoView({ block: "start" });
   }
 
   let planned = 0;
@@ -350,6 +354,7 @@
     planned = requestAnimationFrame(fitAll);
   }
   window.addEventListener("resize", fitSoon);
+  another.addEventListener("toggle", fitSoon);
   window.visualViewport?.addEventListener("resize", fitSoon);
   document.fonts?.ready.then(fitSoon);
 

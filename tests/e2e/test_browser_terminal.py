@@ -1,0 +1,125 @@
+"""Terminals in a real browser: on this machine, which allows it, and in a container of a real engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import docker
+import pytest
+from docker.models.containers import Container
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from .bed import Server, unique
+from .browsers import Visitor
+from .engines import COMPOSE_PROJECT
+from .journey import agent
+
+
+@pytest.fixture
+def box(docker_client: docker.DockerClient, image: str, cleanup: Callable[[str], str]) -> Iterator[Container]:
+    """A container with a shell."""
+    project = cleanup("box")
+    box: Container = docker_client.containers.run(
+        image, ["sleep", "600"], name=unique("box"), labels={COMPOSE_PROJECT: project}, detach=True, init=True
+    )
+    yield box
+    box.remove(force=True)
+
+
+def screen(page: Page) -> Locator:
+    return page.locator(".screen:not([hidden]) .xterm-rows")
+
+
+def enter(page: Page, line: str) -> None:
+    page.keyboard.type(line)
+    page.keyboard.press("Enter")
+
+
+def terminal_of(house: Server) -> str:
+    return f"/hosts/{agent(house.api)['id']}/terminal"
+
+
+def test_a_terminal_on_this_machine_survives_a_reload_and_ends_with_its_exit_code(
+    visitor: Visitor, house: Server
+) -> None:
+    page = visitor.page
+    page.goto(terminal_of(house))
+    page.get_by_label("Shell").select_option("sh")
+    page.get_by_label("Name", exact=True).fill("night shift")
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.get_by_role("button", name="night shift")).to_have_attribute("aria-current", "")
+    expect(screen(page)).to_contain_text(re.compile(r"[$#]"))
+    enter(page, "echo $((6*7))wiki ${ROCI_DATA_DIR:-un''set}")
+    expect(screen(page)).to_contain_text("42wiki unset")
+    assert visitor.barriers() == []
+
+    page.reload()
+    expect(screen(page)).to_contain_text("42wiki unset")
+    enter(page, "stty size")
+    expect(screen(page)).to_contain_text(re.compile(r"\d+ \d+"))
+    before = page.evaluate("document.querySelector('.xterm-rows').childElementCount")
+    page.set_viewport_size({"width": 900, "height": 500})
+    page.wait_for_function("before => document.querySelector('.xterm-rows').childElementCount < before", arg=before)
+    rows = page.evaluate("document.querySelector('.xterm-rows').childElementCount")
+    enter(page, "clear; stty size")
+    expect(screen(page)).to_contain_text(f"{rows} ")
+
+    enter(page, "exit 7")
+    expect(page.get_by_text("Ended with exit code 7.")).to_be_visible()
+    page.get_by_role("button", name="Start again").click()
+    enter(page, "echo ag''ain")
+    expect(screen(page)).to_contain_text("again")
+    page.get_by_role("button", name="Close", exact=True).click()
+    expect(page.locator(".sheet")).to_have_count(0)
+
+
+def test_a_flood_and_a_long_paste_leave_the_page_and_the_server_alive(visitor: Visitor, house: Server) -> None:
+    page = visitor.page
+    page.goto(terminal_of(house))
+    page.get_by_label("Shell").select_option("sh")
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(screen(page)).to_contain_text(re.compile(r"[$#]"))
+    enter(page, "yes")
+    expect(screen(page)).to_contain_text("y")
+    assert house.api.get("/api/v1/agents")[0] == 200
+    page.keyboard.press("Control+c")
+    enter(page, "clear; wc -c")
+    line = "x" * 99 + "\n"
+    page.evaluate(
+        """text => {
+            const data = new DataTransfer();
+            data.setData("text/plain", text);
+            document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+        }""",
+        line * 3000,
+    )
+    page.keyboard.press("Control+d")
+    expect(screen(page)).to_contain_text("300000", timeout=20_000)
+    page.get_by_role("button", name="Close", exact=True).click()
+
+
+def test_a_container_is_one_click_away_on_a_phone_too(browser: Browser, house: Server, box: Container) -> None:
+    visitor = Visitor(browser, house.url, viewport={"width": 390, "height": 844}, has_touch=True, color_scheme="dark")
+    visitor.is_signed_in_by(house.api)
+    page = visitor.page
+    path = terminal_of(house)
+    page.goto(path)
+    expect(page.get_by_label("Where").locator("option", has_text=str(box.name))).to_have_count(1)
+    page.goto(f"{path}?container={box.name}")
+    expect(screen(page)).to_contain_text("#")
+    enter(page, "hostname; sleep 600")
+    expect(screen(page)).to_contain_text(str(box.id)[:12])
+    page.get_by_role("button", name="Ctrl", exact=True).tap()
+    page.keyboard.type("c")
+    enter(page, "echo fr''ee")
+    expect(screen(page)).to_contain_text("free")
+    page.get_by_role("button", name="Up", exact=True).tap()
+    page.keyboard.press("Enter")
+    expect(screen(page)).to_contain_text(re.compile("free.*free", re.DOTALL))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert visitor.barriers() == []
+    page.get_by_role("button", name="Close", exact=True).tap()
+    expect(page.locator(".sheet")).to_have_count(0)
+    assert not visitor.foreign and not visitor.complaints
+    visitor.context.close()
