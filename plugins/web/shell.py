@@ -19,6 +19,7 @@ from . import assets, statics
 from .forms import form_token, said
 
 GROUPS = ("", "Watch", "Administer")  # of the navigation, in this order; the first has no heading
+TOOLS = ("alerts", "operations")  # topics of what the head of every page shows
 On = Literal["host", "application"]
 
 
@@ -159,7 +160,7 @@ async def render(
         page=f"ui/{template}",
         part=part,
         title=title,
-        topics=",".join(dict.fromkeys([*topics, *(["alerts"] if here.may(who, "alerts.read") else [])])),  # the bell
+        topics=",".join(dict.fromkeys([*topics, *(name for name in TOOLS if here.may(who, f"{name}.read"))])),
         groups=shell.entries(here, who),
         subject=subject,
         tabs=shell.tabs_of(here, subject, who) if subject and not part else (),

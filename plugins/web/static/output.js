@@ -220,15 +220,21 @@
     return [`rgb(${level(Math.floor(at / 36))} ${level(Math.floor(at / 6) % 6)} ${level(at % 6)})`, 2];
   }
 
+  // A colour of the program's own choice: the style sheet makes it readable.
+  function own(node, what, colour) {
+    node.classList.add(`own-${what}`);
+    node.style.setProperty(`--${what}`, colour);
+  }
+
   function piece(run) {
     if (run.style === PLAIN) return document.createTextNode(run.text);
     const node = document.createElement("span");
     const { front, back, ...rest } = run.style;
     for (const [name, holds] of Object.entries(rest)) if (holds) node.classList.add(name);
     if (typeof front === "number") node.classList.add(`front-${front}`);
-    else if (front) node.style.color = front;
+    else if (front) own(node, "front", front);
     if (typeof back === "number") node.classList.add(`back-${back}`);
-    else if (back) node.style.backgroundColor = back;
+    else if (back) own(node, "behind", back);
     node.textContent = run.text;
     return node;
   }

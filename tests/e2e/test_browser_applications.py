@@ -1,0 +1,171 @@
+"""Applications and operations in a real browser, on a real engine: deploy and watch, act, compare, return, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import docker
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from .bed import Server
+from .browsers import Visitor
+from .journey import App, agent, containers, ended, gated, open_gate, shell, stack, web
+
+Cleanup = Callable[[str], str]
+QUIET = {"network_mode": "bridge"}  # a network that comes or goes has a browser on this machine ask again
+
+
+@pytest.fixture
+def forget(house: Server) -> Iterator[list[str]]:
+    """Ids of applications that are forgotten after the test, where they are still there."""
+    made: list[str] = []
+    yield made
+    for id in made:
+        status, told = house.api.get(f"/api/v1/applications/{id}")
+        if status == 200:
+            _, answer = house.api.delete(f"/api/v1/applications/{id}?force=true", {"confirm_name": told["name"]})
+            if answer.get("operation_id"):
+                ended(house.api, answer["operation_id"])
+
+
+@pytest.fixture
+def new(house: Server, cleanup: Cleanup, forget: list[str]) -> Callable[..., App]:
+    """`new("shop", compose)`: an application of a unique name that belongs to this machine."""
+
+    def make(name: str, compose: str, **fields: str) -> App:
+        app = App(house.api, cleanup(name), compose, str(agent(house.api)["id"]), **fields)
+        forget.append(app.id)
+        return app
+
+    return make
+
+
+def test_a_first_deploy_is_watched_survives_a_reload_and_leads_to_the_application(
+    new: Callable[..., App], visitor: Visitor, image: str, docker_client: docker.DockerClient
+) -> None:
+    services = gated(image, **QUIET)
+    services["gate"] |= QUIET
+    app = new("gated", stack(services))
+    page = visitor.page
+    page.goto(f"/applications/{app.id}")
+    expect(page.get_by_text("It lies on no host yet")).to_be_visible()
+    page.get_by_role("button", name="Deploy").click()
+    expect(page.get_by_role("heading", name=f"Deploy {app.name}")).to_be_visible()
+    steps = page.get_by_role("list", name="Steps")
+    expect(steps.get_by_text(f"{app.name}-gate-1")).to_contain_text("Waiting")
+    expect(page.locator("#output .busy").first).to_be_visible()  # coloured
+    expect(page.locator("#running")).to_contain_text("1")
+    page.reload()
+    expect(steps.get_by_text(f"{app.name}-gate-1")).to_contain_text("Waiting")
+    open_gate(docker_client, app.name)
+    expect(page.locator("#state")).to_contain_text("succeeded", timeout=30_000)
+    expect(steps.get_by_text(f"{app.name}-web-1")).to_contain_text("Started")
+    assert visitor.barriers() == []
+    page.get_by_role("link", name=f"Go to {app.name}").click()
+    services = page.locator("#services")
+    expect(services.get_by_text(f"{app.name}-web-1")).to_be_visible(timeout=20_000)
+    expect(services.get_by_role("link", name="→ 8080")).to_be_visible()
+    assert visitor.barriers() == []
+
+
+def test_an_application_is_stopped_and_started_and_its_containers_one_by_one(
+    new: Callable[..., App], visitor: Visitor, image: str
+) -> None:
+    app = new("acted", stack({"web": web(image, **QUIET)}))
+    app.run("deploy")
+    page = visitor.page
+    page.goto(f"/applications/{app.id}")
+    page.get_by_role("button", name=f"Restart {app.name}-web-1").click()
+    expect(page.get_by_text(f"{app.name}-web-1 was restarted")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Stop it").click()
+    expect(page.locator("#state .badge").first).to_have_text("stopped", timeout=30_000)  # by itself
+    expect(page.locator("#services")).to_contain_text("exited", timeout=20_000)
+    page.goto("/applications")
+    page.get_by_label("Filter", exact=True).fill(app.name)
+    expect(page).to_have_url(f"{visitor.url}/applications?q={app.name}")
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    page.get_by_label(f"Actions for {app.name}").click()
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text(f"{app.name} is being started")).to_be_visible()
+    expect(page.locator("#list tbody .badge").first).to_have_text("running", timeout=30_000)
+    assert visitor.barriers() == []
+
+
+def test_revisions_are_compared_and_returned_to_and_the_end_lists_what_goes(
+    new: Callable[..., App], visitor: Visitor, image: str, docker_client: docker.DockerClient
+) -> None:
+    service = {
+        "image": image,
+        "command": shell("true"),
+        "volumes": ["one:/a", "two:/b"],
+        "stop_grace_period": "0s",
+        **QUIET,
+    }
+    text = stack({"web": service}, volumes={"one": {}, "two": {}})
+    app = new("ended", text.replace("true;", "echo first;"))
+    app.edit(compose_yaml=text)
+    assert app.run("deploy")["status"] == "succeeded"
+    page = visitor.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/applications/{app.id}/history")
+    page.get_by_role("link", name="Compare revision 1 with the newest").click()
+    expect(page.locator("#changed .gone")).to_contain_text("echo first")
+    assert visitor.barriers() == []
+    page.get_by_role("button", name="Return to revision 1 and deploy it").click()
+    expect(page.locator("#state")).to_contain_text("succeeded", timeout=60_000)
+    assert app.state["revision"] == 3 and "echo first" in app.state["compose_yaml"]
+    page.goto(f"/applications/{app.id}/manage")
+    expect(page.get_by_text(f"the container {app.name}-web-1")).to_be_visible()
+    page.get_by_text(f"the volume {app.name}_two").get_by_role("checkbox").check()
+    assert visitor.barriers() == []
+    page.get_by_label(f"Type {app.name} to delete it").fill(app.name)
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator("#state")).to_contain_text("succeeded", timeout=30_000)
+    expect(page.locator("#output")).to_contain_text(f"removed the volume {app.name}_two")
+    assert not containers(docker_client, app.name)
+    left = [
+        each.name for each in docker_client.volumes.list(filters={"label": f"com.docker.compose.project={app.name}"})
+    ]
+    assert left == [f"{app.name}_one"]
+    docker_client.volumes.get(left[0]).remove()
+
+
+COLOURS = "\x1b[1;32mgreen\x1b[0m and plain\n1 %\r100 %\n\x1b[38;5;208mwide\x1b[0m\n<script>alert(1)</script>\n"
+
+
+def says(page: Page, text: str) -> None:
+    """Stand for an operation that said this."""
+    page.unroute("**/output.txt")
+    page.route("**/output.txt", lambda route: route.fulfill(body=text, content_type="text/plain"))
+    page.reload()
+
+
+def raw(route: Route) -> None:
+    """The page of an operation that said more than plain text."""
+    told = route.fetch()
+    route.fulfill(response=told, body=told.text().replace("data-whole", "data-raw data-whole"))
+
+
+def test_output_is_as_a_terminal_has_it_however_long(new: Callable[..., App], visitor: Visitor) -> None:
+    app = new("broken", stack({"web": {"image": "roci-test/no-such-image", "pull_policy": "never", **QUIET}}))
+    page, path = visitor.page, f"/operations/{app.run('deploy')['id']}"
+    page.goto(path)
+    expect(page.locator("#state")).to_contain_text("failed")
+    expect(page.get_by_role("link", name="Edit the file")).to_be_visible()
+    expect(page.get_by_role("button", name="Deploy again")).to_be_visible()
+    page.route(f"**{path}", raw)
+    says(page, COLOURS)
+    output = page.locator("#output")
+    expect(output.locator(".front-2.bold")).to_have_text("green")
+    expect(output.locator(".line").nth(1)).to_have_text("100 %")
+    expect(output.locator(".line").nth(3)).to_have_text("<script>alert(1)</script>")
+    assert visitor.barriers() == []
+    says(page, COLOURS + "".join(f"line {number}\n" for number in range(9000)) + "x" * 10_000_000 + "\nthe end\n")
+    expect(page.get_by_text("The beginning is left out")).to_be_visible()
+    expect(output).to_contain_text("the end")
+    assert output.locator(".line").count() <= 5000
+    page.goto(f"/operations?application={app.name}&status=failed")
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    assert visitor.barriers() == []
