@@ -96,12 +96,19 @@ async def finish_registration(
     roci: Roci, site: Site, person_id: str, secret: str | None, credential: Mapping[str, Any], name: str
 ) -> list[Sensitive]:
     """Keep the passkey that the browser made. Returns recovery codes, where there were none."""
+    new = await registered(roci, site, person_id, secret, credential, name)
+    return await roci.write(factors.add_passkey, person_id, new)
+
+
+async def registered(
+    roci: Roci, site: Site, person_id: str, secret: str | None, credential: Mapping[str, Any], name: str
+) -> NewPasskey:
+    """The passkey that the browser made, to be kept. Raises Forbidden or Malformed for one that was not asked for."""
     asked = roci.part(Challenges).take(secret)
     if asked is None or asked.principal_id != person_id:
         raise Forbidden("that took too long: try again")
     made = await asyncio.to_thread(_registered, site, asked, credential)
-    new = NewPasskey(name, site.name, made.credential_id, made.credential_public_key, made.sign_count)
-    return await roci.write(factors.add_passkey, person_id, new)
+    return NewPasskey(name, site.name, made.credential_id, made.credential_public_key, made.sign_count)
 
 
 def _registered(site: Site, asked: Challenge, credential: Mapping[str, Any]) -> Any:

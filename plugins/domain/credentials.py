@@ -316,8 +316,8 @@ def check_setup_link(secret: str) -> None:
         raise NotFound("this link was used already, or replaced by a newer one")
 
 
-def use_setup_link(secret: str, name: str, email: str, password_hash: Sensitive) -> Principal:
-    """Make the first administrator; the link is gone with it."""
+def use_setup_link(secret: str, name: str, email: str, password_hash: Sensitive | None) -> Principal:
+    """Make the first administrator; the link is gone with it. Without a password the caller adds another way in."""
     check_setup_link(secret)
     SetupLink.delete().execute()
     return access.add_administrator(NewPrincipal(name, email=email, password_hash=password_hash))

@@ -11,7 +11,7 @@ from quart import Blueprint, current_app, has_websocket_context, redirect, reque
 from roci import Answer, Roci, RociError, Surface, Unauthenticated, hookimpl
 
 from ..surfaces.native.errors import answer as native_answer
-from . import account, assets, docs, language, live, oidc, pages, second, shell, statics
+from . import account, assets, docs, first, language, live, oidc, pages, second, shell, statics
 from .forms import forget_said
 
 
@@ -45,7 +45,7 @@ def register_surfaces(roci: Roci) -> list[Surface]:
     pages_of_all = shell.Shell(roci)
     roci.provide(pages_of_all)
     for routes in (
-        *(part.routes for part in (pages, second, oidc, account, docs, statics, assets, live)),
+        *(part.routes for part in (pages, first, second, oidc, account, docs, statics, assets, live)),
         *pages_of_all.routes,
     ):
         web.register_blueprint(routes)

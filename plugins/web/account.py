@@ -89,7 +89,6 @@ async def _page(error: RociError | None = None, issued: Sensitive | None = None)
         here=here.name,
         now=now(),
         issued=issued,
-        languages={code: each.name for code, each in language.catalogues().items()},
         chosen=request.cookies.get(language.COOKIE, ""),
         message=error.message if error else None,
     )
@@ -142,13 +141,8 @@ async def change() -> Any:
 async def choose_language() -> Any:
     """The language of the pages in this browser; nothing: as the browser prefers."""
     await me()
-    code = (await _form()).get("language", "")
-    response = _back()
-    if code in language.catalogues():
-        lasts = int(datetime.timedelta(days=400).total_seconds())
-        response.set_cookie(language.COOKIE, code, max_age=lasts, samesite="Lax", secure=is_https(), path="/")
-    else:
-        response.delete_cookie(language.COOKIE, path="/")
+    form, response = await _form(), _back()
+    language.choose(response, form.get("language", ""), is_https())
     return response
 
 

@@ -17,6 +17,7 @@ from quart import Blueprint, Quart, has_request_context, request
 
 CATALOGUES = Path(__file__).parent / "translations"
 COOKIE = "roci_language"
+LASTS = 400 * 24 * 3600  # seconds a choice is remembered; browsers keep none for longer
 ENGLISH = "en"
 
 
@@ -60,6 +61,14 @@ def language() -> str:
     return next((code for code in wanted if code in catalogues()), ENGLISH)
 
 
+def choose(response: Any, code: str, is_https: bool) -> None:
+    """This browser's own choice from now on; an unknown one: as the browser prefers."""
+    if code in catalogues():
+        response.set_cookie(COOKIE, code, max_age=LASTS, samesite="Lax", secure=is_https, path="/")
+    else:
+        response.delete_cookie(COOKIE, path="/")
+
+
 def _(text: str, **values: Any) -> str:
     """A text in the reader's language; `%(name)s` in it stands for a value."""
     translated = catalogues()[language()].one(text)
@@ -85,6 +94,7 @@ def install(app: Quart) -> None:
     app.jinja_env.install_gettext_callables(_one, _many, newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.jinja_env.globals["language"] = language
+    app.jinja_env.globals["languages"] = lambda: {code: each.name for code, each in catalogues().items()}
 
 
 def record(blueprint: Blueprint) -> None:

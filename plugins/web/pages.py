@@ -1,24 +1,22 @@
-"""/login, /logout, /setup/…, and the start page."""
+"""/login, /logout, and the start page."""
 
 from __future__ import annotations
 
-import dataclasses
 from html import escape
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from quart import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 
-from roci import SYSTEM, Actor, Invalid, RociError, __version__, current_actor
+from roci import Actor, RociError, __version__
 
 from ..auth import cookies
 from ..auth.factors import SecondFactorRequired
-from ..auth.passwords import Passwords
-from ..auth.sign_in import require_factor, takes_passwords, with_password
+from ..auth.sign_in import takes_passwords, with_password
 from ..core.app import identify, refused
-from ..domain import credentials
 from ..surfaces.http import check_origin, client_address, public, read_body, roci
-from .forms import check_token, form_token, local_path, site, welcome
+from . import language
+from .forms import check_token, form_token, is_https, local_path, site, welcome
 from .oidc import offered
 from .second import lead_on
 from .ui import dashboard
@@ -131,35 +129,10 @@ async def logout() -> Any:
     return response
 
 
-@routes.get("/setup/<secret>")
+@routes.get("/language/<code>")
 @public
-async def setup_form(secret: str) -> Any:
-    """First run: the form that makes the administrator. The link works once."""
-    await roci.read(credentials.check_setup_link, secret)
-    return await render_template("setup.html", message=None, name="admin")
-
-
-@routes.post("/setup/<secret>")
-@public
-async def setup(secret: str) -> Any:
-    """Make the first administrator and sign in."""
-    check_origin()
-    await roci.read(credentials.check_setup_link, secret)
-    form = await request.form
-    name, password = form.get("username", ""), form.get("password", "")
-    try:
-        if password != form.get("repeated"):
-            raise Invalid("the two passwords differ")
-        hashed = await roci.part(Passwords).make(password)
-        email = roci.settings.admin_email
-        current_actor.set(dataclasses.replace(SYSTEM, via="setup", address=client_address()))
-        person = await roci.write(credentials.use_setup_link, secret, name, email, hashed)
-    except Invalid as error:
-        return await render_template("setup.html", message=error.message, name=name[:100]), 400
-    try:
-        await require_factor(roci, person)
-    except SecondFactorRequired as required:
-        return lead_on(required, "/")
-    response: Any = redirect("/", 303)
-    await welcome(person, response, "password")
+async def choose_language(code: str) -> Any:
+    """The language of the pages in this browser, for who is not signed in; then back to where they were."""
+    response = redirect(local_path(request.args.get("next")), 303)
+    language.choose(response, code, is_https())
     return response

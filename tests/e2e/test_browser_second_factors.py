@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pyotp
 import pytest
@@ -181,3 +182,31 @@ def test_where_it_is_required_nothing_works_before_it_is_set_up(
     answer = {"username": "admin", "password": PASSWORD, "otp": next_code(app)}
     assert Client(server.url).post("/login", answer)[0] == 200
     assert Client(server.url).post("/login", answer)[0] == 401  # a code counts once
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Server]:
+    """A server at its very first start, that nobody has given a password."""
+    server = Server(tmp_path)
+    del server.environment["ROCI_ADMIN_PASSWORD"]
+    server.start()
+    yield server
+    server.end()
+
+
+def test_the_first_run_takes_a_passkey_in_place_of_a_password(fresh: Server, new_visitor: NewVisitor) -> None:
+    link = fresh.wait_for_output(r"http\S+(/setup/\S+)")[1]
+    visitor = new_visitor(fresh)
+    page = visitor.page
+    visitor.add_device()
+    page.goto(link)
+    assert visitor.barriers() == []
+    page.get_by_label("Name").fill("robin")
+    page.get_by_role("button", name="Begin with a passkey").click()
+    expect(page.locator("#new-codes code")).to_have_count(10)
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_text("Signed in as robin")).to_be_visible()
+    visitor.context.clear_cookies()
+    page.goto("/login?next=/people")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_role("heading", name="People and access")).to_be_visible()

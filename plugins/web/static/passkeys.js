@@ -18,10 +18,9 @@ async function send(path, body) {
 }
 
 function say(error) {
-  const cancelled = error.name === "NotAllowedError";
-  const known = error.name === "InvalidStateError";
-  const words = cancelled ? "cancelled, or no passkey fits" : known ? "this device has one for you already" : error.message;
-  document.getElementById("message").textContent = words;
+  const place = document.getElementById("message");
+  const known = { NotAllowedError: place.dataset.cancelled, InvalidStateError: place.dataset.known }[error.name];
+  place.textContent = known ?? error.message;
 }
 
 const plain = (credential, response) => ({
@@ -47,22 +46,21 @@ async function signIn(button) {
   location.assign((await send("/login/passkey", { credential, next: button.dataset.next ?? "/" })).next);
 }
 
-async function add(form) {
-  const token = form.dataset.token;
-  const options = await send("/account/passkeys/options", { token, proof: form.elements.proof.value });
+async function create(options) {
   options.challenge = toBytes(options.challenge);
   options.user.id = toBytes(options.user.id);
   options.excludeCredentials = (options.excludeCredentials ?? []).map((each) => ({ ...each, id: toBytes(each.id) }));
   const made = await navigator.credentials.create({ publicKey: options });
-  const credential = plain(made, {
+  return plain(made, {
     clientDataJSON: toText(made.response.clientDataJSON),
     attestationObject: toText(made.response.attestationObject),
     transports: made.response.getTransports?.() ?? [],
   });
-  const kept = await send("/account/passkeys", { token, credential, name: form.elements.name.value });
-  if (kept.recovery_codes.length === 0) return location.assign("/account");
+}
+
+function showCodes(codes) {
   const list = document.querySelector("#new-codes ul");
-  for (const code of kept.recovery_codes) {
+  for (const code of codes) {
     const text = document.createElement("code");
     text.textContent = code;
     list.appendChild(document.createElement("li")).append(text);
@@ -70,7 +68,23 @@ async function add(form) {
   document.getElementById("rest").hidden = true; // it shows how things were before
   document.getElementById("new-codes").hidden = false;
   document.getElementById("new-codes").scrollIntoView();
+}
+
+async function add(form) {
+  const token = form.dataset.token;
+  const options = await send("/account/passkeys/options", { token, proof: form.elements.proof.value });
+  const credential = await create(options);
+  const kept = await send("/account/passkeys", { token, credential, name: form.elements.name.value });
+  if (kept.recovery_codes.length === 0) return location.assign("/account");
+  showCodes(kept.recovery_codes);
   form.reset();
+}
+
+// The first administrator, without a password.
+async function begin(form) {
+  const username = form.elements.username.value;
+  const credential = await create(await send(`${location.pathname}/passkey/options`, { username }));
+  showCodes((await send(`${location.pathname}/passkey`, { username, credential })).recovery_codes);
 }
 
 const button = document.getElementById("passkey");
@@ -85,4 +99,9 @@ if (form && window.PublicKeyCredential) {
     event.preventDefault();
     add(form).catch(say);
   });
+}
+const first = document.getElementById("first-passkey");
+if (first && window.PublicKeyCredential) {
+  first.hidden = false;
+  first.addEventListener("click", () => begin(document.getElementById("first")).catch(say));
 }
