@@ -10,7 +10,7 @@ import pytest
 from docker.models.containers import Container
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .bed import Server, unique
+from .bed import Server, unique, wait_for
 from .browsers import Visitor
 from .engines import COMPOSE_PROJECT
 from .journey import agent
@@ -36,6 +36,11 @@ def enter(page: Page, line: str) -> None:
     page.keyboard.press("Enter")
 
 
+def running(box: Container) -> str:
+    """What runs in it, as one text."""
+    return str(box.top()["Processes"])
+
+
 def terminal_of(house: Server) -> str:
     return f"/hosts/{agent(house.api)['id']}/terminal"
 
@@ -48,7 +53,7 @@ def test_a_terminal_on_this_machine_survives_a_reload_and_ends_with_its_exit_cod
     page.get_by_label("Shell").select_option("sh")
     page.get_by_label("Name", exact=True).fill("night shift")
     page.get_by_role("button", name="Open", exact=True).click()
-    expect(page.get_by_role("button", name="night shift")).to_have_attribute("aria-current", "")
+    expect(page.get_by_role("button", name="night shift")).to_have_attribute("aria-current", "true")
     expect(screen(page)).to_contain_text(re.compile(r"[$#]"))
     enter(page, "echo $((6*7))wiki ${ROCI_DATA_DIR:-un''set}")
     expect(screen(page)).to_contain_text("42wiki unset")
@@ -119,7 +124,10 @@ def test_a_container_is_one_click_away_on_a_phone_too(browser: Browser, house: S
     expect(screen(page)).to_contain_text(re.compile("free.*free", re.DOTALL))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert visitor.barriers() == []
+    enter(page, "sleep 4321")
+    wait_for(lambda: "sleep 4321" in running(box), 10, "what was typed to run")
     page.get_by_role("button", name="Close", exact=True).tap()
     expect(page.locator(".sheet")).to_have_count(0)
+    wait_for(lambda: "sleep 4321" not in running(box), 20, "the end of what ran in the terminal")
     assert not visitor.foreign and not visitor.complaints
     visitor.context.close()

@@ -89,6 +89,11 @@
         copy(this.term.getSelection());
         return false;
       }
+      if (event.code === "Space") {
+        event.preventDefault();
+        keys.querySelector("button").focus();
+        return false;
+      }
       return event.code !== "KeyV"; // the browser pastes
     }
 
@@ -101,8 +106,10 @@
       screens.hidden = keys.hidden = another.open = false;
       for (const each of all) {
         each.screen.hidden = each !== this;
-        each.button.toggleAttribute("aria-current", each === this);
+        if (each === this) each.button.setAttribute("aria-current", "true");
+        else each.button.removeAttribute("aria-current");
       }
+      this.button.scrollIntoView({ block: "nearest", inline: "nearest" });
       if (!this.term.element) this.term.open(this.screen);
       fitAll();
       if (!this.socket && !this.isOver) this.connect();

@@ -216,18 +216,18 @@ async def _page(subject: shell.Subject, live: Live | None, containers: list[str]
     host = live.host if live else None
     allowed = host is not None and here.may(who, "hosts.terminal", f"host/{host.id}")
     mine = here.part(Operator).terminals.of(who, host.id) if host and allowed else []
-    wanted = request.args.get("container", "")
+    wanted, why_not = request.args.get("container", ""), _why_not(live)
     page = await shell.render(
         "terminal.html",
         subject.name,
-        (),
+        ("hosts",) if why_not else (),
         subject,
         scripts=("terminal.js",),
         styles=("terminal.css",),
         libraries=("xterm.css", "xterm.js", "addon-fit.js"),
         host=host,
         allowed=allowed,
-        why_not=_why_not(live),
+        why_not=why_not,
         on_host=on_host,
         containers=containers,
         wanted=wanted if wanted in containers else "",
