@@ -27,6 +27,7 @@ from .fields import Filled
 
 ACTIONS = {"approve": N_("Approve"), "reject": N_("Reject"), "pending": N_("Leave waiting")}
 PREFIX = "clause."
+EVERYONE = "any"  # the matcher that leaves nobody to the policies after it
 APART = 10  # between the priorities of two policies
 BIGGEST = 2**53
 PRIVATE = [ipaddress.ip_network(each) for each in ("192.168.0.0/16", "10.0.0.0/8", "172.16.0.0/12", "fd00::/8")]
@@ -114,8 +115,7 @@ def of(policy: Policy) -> Draft:
 
 async def proposed(found: Sequence[Policy], asked: Mapping[str, str]) -> Draft:
     """A new one: empty, of `?kind=`, or one of the ready ones (`?preset=`)."""
-    priorities = [policy.priority for policy in found]
-    draft = Draft(priority=str(max(priorities, default=0) + APART))
+    draft = Draft(priority=str(_place(found)))
     if asked.get("kind") in roci.matchers:
         draft.kind = asked["kind"]
     match asked.get("preset"):
@@ -128,6 +128,14 @@ async def proposed(found: Sequence[Policy], asked: Mapping[str, str]) -> Draft:
         case "name":
             draft.name, draft.kind, draft.clause = _("Hosts of this name"), "reverse_dns", {"pattern": "*.lan"}
     return draft
+
+
+def _place(found: Sequence[Policy]) -> int:
+    """Last; but before a policy for everyone that is last, since behind it none is asked."""
+    if not found:
+        return APART
+    last = found[-1]
+    return last.priority - 1 if last.match_type.get("type") == EVERYONE else last.priority + APART
 
 
 async def own_network() -> str:

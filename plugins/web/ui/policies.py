@@ -106,6 +106,19 @@ async def _changed(words: str, change: Callable[..., Any], *args: Any, **values:
     return done("/policies", f"{words} {effect(found)}".strip())
 
 
+def _rows(found: Sequence[Policy]) -> list[Row]:
+    rows = []
+    everyone = ""  # the first policy that leaves nobody to those after it
+    for policy in found:
+        wrong = _wrong(policy)
+        if everyone and not wrong and policy.enabled:
+            wrong = _("%(name)s, before it, is for everyone", name=everyone)
+        elif policy.match_type.get("type") == drafts.EVERYONE and policy.enabled:
+            everyone = policy.name
+        rows.append(Row(policy, clauses.said(policy.match_type), wrong, policies.closes_at(policy)))
+    return rows
+
+
 # --- the list ----------------------------------------------------------------
 
 
@@ -113,17 +126,13 @@ async def _changed(words: str, change: Callable[..., Any], *args: Any, **values:
 @needs("policies.read")
 async def index() -> Any:
     """All policies in the order in which they are asked, and who waits."""
-    rows = [
-        Row(policy, clauses.said(policy.match_type), _wrong(policy), policies.closes_at(policy))
-        for policy in await roci.read(policies.all_)
-    ]
     return await shell.render(
         "policies.html",
         _("Policies"),
         ("policies", "hosts"),
         scripts=("policies.js",),
         styles=("policies.css",),
-        rows=rows,
+        rows=_rows(await roci.read(policies.all_)),
         waiting=[live.host for live in roci.part(Hub).roster.values() if live.host.status == "pending"],
         actions=drafts.ACTIONS,
         tones=TONES,
@@ -327,8 +336,9 @@ async def _editor(policy: Policy | None, draft: Draft) -> Any:
 async def _judged(policy: Policy | None, draft: Draft) -> dict[str, Any]:
     """What the policies would say with this draft among them."""
     before = await roci.read(policies.all_)
-    after = rehearse.edited(before, rehearse.drafted(policy, **draft.values))
-    found: dict[str, Any] = {"effect": await rehearse.compare(server(), before, after)}
+    edited = rehearse.drafted(policy, **draft.values)
+    after = rehearse.edited(before, edited)
+    found: dict[str, Any] = {"effect": await rehearse.compare(server(), before, after), "draft_id": edited.id}
     if draft.address:
         candidate = rehearse.newcomer(draft.hostname or "newcomer", draft.address, draft.totp or None)
         decision = await rehearse.decide(server(), candidate, after)

@@ -19,7 +19,6 @@ from roci_plugins.domain.policies import Policy
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
-from roci_plugins.web.ui import clauses
 
 from .reading import EVIL, send, text
 
@@ -130,6 +129,16 @@ async def test_a_policy_whose_matcher_is_gone_says_that_it_is_never_asked(client
     assert "It is never asked" in page and "phase" in page
     page = await text(client, f"/policies/{policy.id}")
     assert "Clause, as JSON" in page and "moon" in page
+
+
+async def test_what_stands_behind_a_policy_for_everyone_says_so_and_a_new_one_is_put_before_it(
+    client: Client, roci: Roci
+) -> None:
+    await add(roci, "all", {"type": "any"}, priority=30)
+    assert 'name="priority" value="29"' in await text(client, "/policies/new")
+    await add(roci, "late", LAN, priority=40)
+    assert "It is never asked: all, before it, is for everyone" in await text(client, "/policies")
+    assert 'name="priority" value="50"' in await text(client, "/policies/new")
 
 
 async def test_a_policy_moves_up_and_down_without_scripts(client: Client, roci: Roci) -> None:
@@ -303,21 +312,6 @@ async def test_who_comes_second_is_told_what_the_first_one_did_and_loses_nothing
     assert again
     answer = await send(client, "/policies/new", f"/policies/{policy.id}", **draft(name="mine", seen=again[1]))
     assert answer.status_code == 303 and await names(roci) == ["mine"]
-
-
-@pytest.mark.parametrize(
-    ("match_type", "words"),
-    [
-        ({"type": "time_window", "seconds": 600}, "the window of 10 min is open"),
-        ({"type": "time_window", "seconds": 90}, "the window of 90 s is open"),
-        ({"type": "cidr"}, "An address in a network"),
-        ({"type": "look", "of": [], "note": "x"}, "Look: Of [], Note x"),
-        ({"type": "look"}, "Look"),
-    ],
-    ids=str,
-)
-async def test_a_clause_is_said_in_words_whatever_it_is(match_type: dict[str, Any], words: str) -> None:
-    assert words in clauses.said(match_type)
 
 
 @pytest.mark.parametrize("preset", ["network", "window", "code", "name"])
