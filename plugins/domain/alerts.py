@@ -362,6 +362,7 @@ def _tell(alert: Alert, kind: str, body: str) -> None:
             hostname=alert.hostname,
             subject=_line(alert.subject),
             alert_id=alert.id,
+            path=f"/alerts/{alert.id}",
             at=alert.resolved_at if over and alert.resolved_at else now(),
             data={**values, "resolved": over},
         )

@@ -303,6 +303,12 @@ def held(limit: int) -> tuple[list[Delivery], int]:
     return list(rows.order_by(OLDEST_FIRST).limit(limit)), rows.count()
 
 
+def of_alert(alert_id: str) -> list[Delivery]:
+    """What was or is to be told of an alert, on all channels, the oldest first."""
+    rows = Delivery.select(Delivery, Channel).join(Channel).where(Delivery.alert_id == alert_id)
+    return list(rows.order_by(OLDEST_FIRST))
+
+
 def retry(id: str, at: datetime.datetime) -> Delivery:
     """Try what was given up anew, and what waits after a failure at once. Quiet hours hold it all the same."""
     row: Delivery | None = Delivery.get_or_none(Delivery.id == id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from quart import Blueprint, request
 
 from roci import Invalid, RociError
 
+from ...core import configured
 from ...domain import alerts
 from ...domain.alerts import METRICS, NewThreshold, Threshold
 from ...domain.hostkeys import resource
@@ -111,7 +113,7 @@ async def _index(
         chosen=chosen,
         wrong=wrong or {},
         tried=tried,
-        conditions=_conditions(settings) if server().may(await actor(), "alerts.read") else [],
+        conditions=await _conditions(settings) if server().may(await actor(), "alerts.read") else [],
         metrics=METRICS,
         units=UNITS,
         words=words,
@@ -119,18 +121,17 @@ async def _index(
     return page, 422 if wrong else 200
 
 
-def _conditions(settings: AlertSettings) -> list[dict[str, Any]]:
-    plain = AlertSettings()
+async def _conditions(settings: AlertSettings) -> list[dict[str, Any]]:
+    """What is judged without rules, each with its settings and where these come from."""
+    sections = await asyncio.to_thread(configured.all_, server())
+    mine = {each.path: each for section in sections if section.name == "alerts" for each in section.settings}
     return [
         {
             "type": name,
             "severity": severity,
             "is_on": name not in settings.ignore,
             "without": settings.hosts_without(name),
-            "settings": [
-                (f"alerts.{key}", words.number(getattr(settings, key)), getattr(settings, key) != getattr(plain, key))
-                for key in keys
-            ],
+            "settings": [mine[f"alerts.{key}"] for key in keys],
         }
         for name, (severity, _meaning, keys) in MEANINGS.items()
     ]

@@ -12,10 +12,10 @@ from quart import Blueprint, g, make_response, render_template, request
 
 from roci import Actor, now
 
-from ...domain import alerts
+from ...domain import alerts, notices
 from ...domain.alerts import SEVERITIES, Alert
 from ...domain.hostkeys import resource
-from ...surfaces.http import needs, require, roci, server, signed_in, uuid
+from ...surfaces.http import actor, needs, require, roci, server, signed_in, uuid
 from ...work import alerts as judge
 from ...work.alerts.live import Judge
 from .. import shell
@@ -140,6 +140,30 @@ def moment_of(alert: Alert, who: Actor) -> list[tuple[str, str]]:
     if is_measured and roci.may(who, "metrics.read", on):
         return [("metrics", f"/hosts/{alert.host_id}/metrics?at={at}")]
     return []
+
+
+@routes.get("/<id>")
+@signed_in
+async def show(id: str) -> Any:
+    """One alert, where notices lead: what is wrong, where to look, who was told."""
+    found = await roci.read(Alert.get_or_none, Alert.id == id)
+    await require("alerts.read", resource(found.host_id) if found else "")
+    row = await roci.read(alerts.get, id)
+    sees_channels = server().may(await actor(), "channels.list")
+    told = await roci.read(notices.of_alert, id) if sees_channels else None
+    return await shell.render(
+        "alert.html",
+        words.kind(row.type),
+        ("alerts",),
+        styles=("alerts.css",),
+        row=row,
+        told=None if told is None else [(each, notices.read(each)) for each in told],
+        states=channels.STATES,
+        tones=channels.TONES,
+        moment_of=moment_of,
+        words=words,
+        tone=shown.tone,
+    )
 
 
 @routes.post("/<id>/resolve")

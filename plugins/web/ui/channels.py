@@ -203,6 +203,7 @@ async def _show(
         outcome=outcome.message if outcome else None,
         deliveries=[(each, notices.read(each)) for each in rows],
         total=total,
+        under_way=any(each.status == notices.PENDING and not each.held for each in rows),
         status=status,
         states=STATES,
         tones=TONES,

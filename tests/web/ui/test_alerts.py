@@ -79,6 +79,15 @@ async def test_an_alert_is_resolved_by_a_form_and_moves_to_the_past(
     assert page.index("Past</h2>") < page.index("it ended")
 
 
+async def test_one_alert_has_a_page_with_who_was_told(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    alert = await fired(roci, nas.agent_id, subject="web")
+    page = await text(client, f"/alerts/{alert.id}")
+    assert "Container stopped on nas" in page and "it ended" in page and "Nobody: no channel" in page
+    await roci.write(alerts.resolve, alert.id)
+    assert "It is over." in await text(client, f"/alerts/{alert.id}?part=alert")
+    await text(client, "/alerts/00000000-0000-4000-8000-000000000000", 404)
+
+
 async def test_alerts_are_narrowed_by_the_address(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
     await fired(roci, nas.agent_id, subject="one", message="first")
     await fired(roci, nas.agent_id, type="image_update", severity="info", subject="two", message="second")
