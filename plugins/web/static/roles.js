@@ -12,4 +12,8 @@ const role = document.getElementById("role");
 const before = new URLSearchParams(new FormData(role)).toString();
 let sent = false;
 role.addEventListener("submit", () => (sent = true));
-roci.unsaved.push(() => !sent && new URLSearchParams(new FormData(role)).toString() !== before);
+const isChanged = () => !sent && new URLSearchParams(new FormData(role)).toString() !== before;
+roci.unsaved.push(isChanged);
+window.addEventListener("beforeunload", (event) => {
+  if (isChanged()) event.preventDefault();
+});
