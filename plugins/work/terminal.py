@@ -71,10 +71,10 @@ class Terminal:
     """`link()` is the host's, or raises NotReady."""
 
     def __init__(
-        self, id: str, host_id: str, hostname: str, wish: Wish, owner: Actor, link: Callable[[], Link]
+        self, id: str, name: str, host_id: str, hostname: str, wish: Wish, owner: Actor, link: Callable[[], Link]
     ) -> None:
-        self.id, self.host_id, self.hostname, self.wish, self.owner = id, host_id, hostname, wish, owner
-        self.name = wish.name or wish.container or hostname
+        self.id, self.name, self.wish, self.owner = id, name, wish, owner
+        self.host_id, self.hostname = host_id, hostname
         self.began = asyncio.get_running_loop().time()
         self.end: End | None = None
         self.is_here = True  # its host is connected

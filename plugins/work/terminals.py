@@ -7,6 +7,8 @@ minute each. Whoever calls has asked for the permission; who lets somebody look 
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import logging
 
 from roci import Actor, NotFound, NotReady, Permission, Roci, RociError, TooMany, current_actor, hookimpl
@@ -50,10 +52,10 @@ class Terminals:
         """Raises NotReady for a host that is not there or does not allow it, and TooMany."""
         self._hub.able(host_id, said.CAPABILITY)
         self._check_room(host_id, who)
-        live = self._hub.roster[host_id]
-        terminal = Terminal(
-            new_id(), host_id, live.host.hostname, wish, who, lambda: self._hub.able(host_id, said.CAPABILITY)
-        )
+        hostname = self._hub.roster[host_id].host.hostname
+        name = self._name(wish.name or wish.container or hostname, who, host_id)
+        link = functools.partial(self._hub.able, host_id, said.CAPABILITY)
+        terminal = Terminal(new_id(), name, host_id, hostname, wish, who, link)
         self._terminals[terminal.id] = terminal
         try:
             await self._roci.write(
@@ -69,6 +71,12 @@ class Terminals:
             raise
         self._start_timer(terminal)
         return terminal
+
+    def _name(self, wanted: str, who: Actor, host_id: str) -> str:
+        """The name, with a number where somebody has one so called there."""
+        taken = {each.name for each in self.of(who, host_id)}
+        numbered = (f"{wanted} {number}" for number in itertools.count(2))
+        return next(name for name in itertools.chain([wanted], numbered) if name not in taken)
 
     def _check_room(self, host_id: str, who: Actor) -> None:
         there = [each for each in self._terminals.values() if each.host_id == host_id and each.end is None]

@@ -18,6 +18,7 @@ from quart import Blueprint, make_response, request, websocket
 from roci import Forbidden, Malformed, NotFound, Roci, RociError
 
 from ...agent import terminal_wire, wire
+from ...agent.abilities import NOT_BY_DEFAULT
 from ...agent.hub import Hub, Live
 from ...core.app import PAGE_POLICY
 from ...domain import applications
@@ -211,6 +212,12 @@ def _why_not(live: Live | None) -> str:
     return "off" if any(wire.kind_of(hand) in live.link.capabilities for hand in wire.HANDS) else "old"
 
 
+def _allow(live: Live | None) -> list[str]:
+    """What a host must name to allow terminals beside what it allows now."""
+    offered = live.link.capabilities if live and live.link else frozenset()
+    return [name for name in NOT_BY_DEFAULT if name in offered or name == terminal_wire.CAPABILITY]
+
+
 async def _page(subject: shell.Subject, live: Live | None, containers: list[str], on_host: bool) -> Any:
     here, who = server(), await actor()
     host = live.host if live else None
@@ -228,6 +235,7 @@ async def _page(subject: shell.Subject, live: Live | None, containers: list[str]
         host=host,
         allowed=allowed,
         why_not=why_not,
+        allow=_allow(live),
         on_host=on_host,
         containers=containers,
         wanted=wanted if wanted in containers else "",

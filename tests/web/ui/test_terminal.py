@@ -351,7 +351,7 @@ async def test_what_another_host_says_of_it_is_nothing(client: Client, roci: Roc
 
 async def test_a_host_that_does_not_allow_it_says_what_to_set(client: Client, nas: ScriptedAgent) -> None:
     page = await text(client, f"/hosts/{nas.agent_id}/terminal")
-    assert "ROCI_AGENT__ALLOW=terminal" in page and 'id="terminals"' not in page
+    assert "ROCI_AGENT__ALLOW=terminal<" in page and 'id="terminals"' not in page
     async with screen(client, nas.agent_id) as browser:
         await browser.say("open")
         assert "agent.allow" in (await browser.hear("refused"))["reason"]
@@ -377,6 +377,18 @@ async def test_an_application_that_lies_nowhere_has_no_terminal(client: Client, 
     app = await roci.write(lambda: applications.add("wiki", "services:\n  web:\n    image: nginx\n"))
     page = await text(client, f"/applications/{app.id}/terminal")
     assert "lies on no host" in page and 'id="terminals"' not in page
+
+
+async def test_what_the_host_allows_already_stays_in_what_it_is_told_to_set(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await join(roci, agent, ["exec", "reboot"])
+        await enrol.approve(roci, agent.agent_id)
+        assert "ROCI_AGENT__ALLOW=exec,terminal,reboot<" in await text(client, f"/hosts/{agent.agent_id}/terminal")
+
+
+async def test_two_of_one_name_are_told_apart(client: Client, roci: Roci, pi: ScriptedAgent) -> None:
+    async with opened(client, pi, container="web"), opened(client, pi, container="web"):
+        assert [each.name for each in terminals(roci)._terminals.values()] == ["web", "web 2"]
 
 
 async def test_only_this_page_may_have_styles_of_its_own(client: Client, pi: ScriptedAgent) -> None:
