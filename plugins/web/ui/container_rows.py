@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 from roci import Roci
 
@@ -28,6 +29,7 @@ WORDS = {
 TONES = {"running": "good", "restarting": "bad", "dead": "bad", "paused": "busy", "removing": "busy"}
 RANKS = {"dead": 0, "restarting": 0, "removing": 1, "paused": 2, "created": 2, "exited": 3, "running": 4}
 UP = ("running", "paused", "restarting")
+SHORT = 12  # characters of an id in samples
 ENDED_WELL = "Exited (0)"
 PORT = re.compile(r"(?:.*:)?(\d+)->(\d+)(/\w+)")
 
@@ -105,21 +107,32 @@ def owners() -> Owners:
     return found
 
 
-def of_host(roci: Roci, live: Live, whose: Owners, with_use: bool = False) -> list[ContainerRow] | None:
+# What was made of what a host reported last: lists of thousands are asked for often.
+_made: WeakKeyDictionary[Live, tuple[bytes, Mapping[str, Owner], list[ContainerRow]]] = WeakKeyDictionary()
+
+
+def of_host(live: Live, whose: Owners) -> list[ContainerRow] | None:
     """In order of rank. None: nobody knows."""
-    known = live.containers if live.is_connected and live.is_approved else None
-    if known is None:
+    if live.reported is None or not (live.is_connected and live.is_approved):
         return None
-    sample = roci.part(Metrics).latest(live.host.id) if with_use else None
-    use = {each.id: (each.cpu_percent, each.memory_bytes) for each in sample.containers} if sample else {}
     mine = whose.get(live.host.id, {})
-    rows = [_row(live, each, mine, use.get(each.id[:12], (None, None))) for each in known]
-    return sorted(rows, key=lambda row: row.rank)
+    reported, owned, rows = _made.get(live, (b"", {}, []))
+    if reported is not live.reported or owned != mine:
+        rows = sorted((_row(live, each, mine) for each in live.containers or ()), key=lambda row: row.rank)
+        _made[live] = live.reported, mine, rows
+    return rows
 
 
-def _row(
-    live: Live, told: wire.Container, whose: Mapping[str, Owner], use: tuple[float | None, int | None]
-) -> ContainerRow:
+def with_use(roci: Roci, rows: Iterable[ContainerRow]) -> list[ContainerRow]:
+    """The same of one host, with what each takes as its host told last."""
+    listed = list(rows)
+    sample = roci.part(Metrics).latest(listed[0].host_id) if listed else None
+    use = {each.id: each for each in sample.containers} if sample else {}
+    told = [(row, use.get(row.id[:SHORT])) for row in listed]
+    return [replace(row, cpu=each.cpu_percent, memory=each.memory_bytes) if each else row for row, each in told]
+
+
+def _row(live: Live, told: wire.Container, whose: Mapping[str, Owner]) -> ContainerRow:
     return ContainerRow(
         host_id=live.host.id,
         host=live.host.hostname,
@@ -131,8 +144,6 @@ def _row(
         ports=told.ports,
         project=told.app or "",
         application=_owner(told, whose),
-        cpu=use[0],
-        memory=use[1],
     )
 
 
@@ -145,7 +156,7 @@ def _owner(told: wire.Container, whose: Mapping[str, Owner]) -> Owner | None:
 def everywhere(roci: Roci, whose: Owners) -> Iterator[ContainerRow]:
     """Of all hosts whose containers are known."""
     for live in list(roci.part(Hub).roster.values()):
-        yield from of_host(roci, live, whose) or ()
+        yield from of_host(live, whose) or ()
 
 
 def unknown(roci: Roci) -> list[str]:

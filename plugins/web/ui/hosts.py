@@ -48,6 +48,7 @@ ACTIONS = {
 REMOVED = N_("%(name)s was removed")
 WAIT = 4.0  # seconds a form waits for what it asked for
 LATEST = 10
+MOST = 200  # containers on the page of one host; the list of all containers has the others
 MOST_ALERTS = 20
 LONGEST = 200  # characters of a reason, and of what a container is called by
 
@@ -103,7 +104,7 @@ async def show(id: str) -> Any:
     told = await here.read(_told, live, part)
     rows = None
     if part in (None, "containers"):
-        rows = container_rows.of_host(here, live, told["owners"], with_use=True)
+        rows = container_rows.of_host(live, told["owners"])
     return await shell.render(
         "host.html",
         live.host.hostname,
@@ -113,7 +114,8 @@ async def show(id: str) -> Any:
         styles=("lists.css",),
         host=live.host,
         row=shown.host_row(here, live),
-        containers=rows,
+        containers=rows and container_rows.with_use(here, rows[:MOST]),
+        more=len(rows or ()) - MOST,
         was=live.containers if not live.is_connected else None,
         tabs_there={tab.name for tab in here.part(shell.Shell).tabs_of(here, subject, who)},
         panels=[] if part else await here.part(shell.Shell).panels_of(here, "host", id, who),
@@ -153,7 +155,7 @@ async def decide(id: str) -> Any:
 async def ask_to_remove(id: str, container: str) -> Any:
     """What goes with a container, and what stays, before it is removed."""
     live, here = _live(id), server()
-    rows = container_rows.of_host(here, live, await here.read(container_rows.owners)) or []
+    rows = container_rows.of_host(live, await here.read(container_rows.owners)) or []
     return await shell.render(
         "container_remove.html",
         _("Remove a container"),

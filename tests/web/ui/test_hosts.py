@@ -103,6 +103,14 @@ async def test_what_is_wrong_stands_before_what_runs(client: Client, roci: Roci)
         assert order == ["zz-again", "zz-ill", "web", "aa-ended"]
 
 
+async def test_of_many_containers_the_page_of_a_host_shows_those_that_matter(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        many = [{**RUNS, "id": f"{number:012x}", "name": f"web-{number}"} for number in range(300)]
+        path = await comes(roci, agent, "nas", *many, {**RUNS, "id": "f" * 12, "name": "zz", "status": "dead"})
+        page = await text(client, path)
+        assert page.count("<strong>web-") == 199 and "<strong>zz" in page and "101 more containers" in page
+
+
 async def test_a_container_leads_to_its_application_and_its_log(client: Client, roci: Roci) -> None:
     async with scripted_agent(roci) as agent:
         path = await comes(
