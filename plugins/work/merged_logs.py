@@ -17,6 +17,8 @@ from .logs import Wanted
 
 MOST = 20  # containers that are read at once: a host reads 32 logs at a time for all who ask
 WINDOWS = (600.0, 6 * 3600.0, 7 * 86400.0, None)  # seconds before a moment in which older lines are looked for
+ENOUGH = 100  # lines for which no wider window is looked through
+TOO_MUCH = "there is more than can be shown at once: download it from the host"
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,16 @@ async def follow(roci: Roci, asked: Sequence[tuple[Source, Wanted]]) -> AsyncGen
 async def last(roci: Roci, asked: Sequence[tuple[Source, Wanted]]) -> list[Piece]:
     """What there is of each, the oldest first."""
 
-    async def read(number: int, source: Source, wanted: Wanted) -> Piece:
-        try:
-            return Piece(number, (await logs.last(roci, source.host_id, source.container, wanted)).lines)
-        except RociError as error:
-            return Piece(number, [], error.message)
+    return await asyncio.gather(*(_last(roci, number, *each) for number, each in enumerate(asked)))
 
-    return await asyncio.gather(*(read(number, *each) for number, each in enumerate(asked)))
+
+async def _last(roci: Roci, number: int, source: Source, wanted: Wanted) -> Piece:
+    """With a reason where not all came."""
+    try:
+        found = await logs.last(roci, source.host_id, source.container, wanted)
+    except RociError as error:
+        return Piece(number, [], error.message)
+    return Piece(number, found.lines, TOO_MUCH if found.truncated else None)
 
 
 async def before(roci: Roci, asked: Sequence[tuple[Source, datetime.datetime]], count: int) -> list[Piece]:
@@ -89,11 +94,10 @@ async def before(roci: Roci, asked: Sequence[tuple[Source, datetime.datetime]], 
             since = None if window is None else (moment - datetime.timedelta(seconds=window)).isoformat()
             until = moment + datetime.timedelta(microseconds=1)  # engines tell finer times than can be asked for
             wanted = Wanted(None, since, until.isoformat(), timestamps=True, marked=True)
-            [found] = await last(roci, [(source, wanted)])
-            piece = replace(found, source=number, lines=found.lines[-count:])
-            if len(piece.lines) >= count or piece.reason is not None:
+            piece = await _last(roci, number, source, wanted)
+            if len(piece.lines) >= min(count, ENOUGH) or piece.reason is not None:
                 break
-        return piece
+        return replace(piece, lines=piece.lines[-count:], reason=None if len(piece.lines) > count else piece.reason)
 
     return await asyncio.gather(*(read(number, *each) for number, each in enumerate(asked)))
 
@@ -103,8 +107,7 @@ async def whole(roci: Roci, asked: Sequence[tuple[Source, Wanted]]) -> AsyncGene
     async with contextlib.AsyncExitStack() as streams:
         readers = [await streams.enter_async_context(contextlib.aclosing(_lines(roci, *each))) for each in asked]
         heads: list[tuple[str, int, str]] = []
-        for number, reader in enumerate(readers):
-            await _push(heads, reader, number, "")
+        await asyncio.gather(*(_push(heads, reader, number, "") for number, reader in enumerate(readers)))
         while heads:
             at, number, line = heapq.heappop(heads)
             yield number, line

@@ -3,6 +3,8 @@
 
 const MOST_LINES = 100000; // kept in the page
 const SLACK = 2000; // lines beyond that before the oldest are let go
+const BEFORE = 120000; // milliseconds before a moment that is opened
+const GAP = /… \d+ characters were skipped[^…]*…$/; // how the server says that lines came faster than they were read
 const SETTINGS = "roci-logs";
 
 function lastBefore(lines, stamp) {
@@ -53,7 +55,8 @@ class Logs {
     this.wait = 1000;
     this.isOldest = this.isFull = false;
     const at = new URLSearchParams(location.search).get("at");
-    this.at = at && !Number.isNaN(Date.parse(at)) ? new Date(at).toISOString().slice(0, -1) : "";
+    // Engines tell finer times than a Date holds.
+    if (at && !Number.isNaN(Date.parse(at))) this.at = (/^[\d-]+T[\d:.]+Z$/.test(at) ? at : new Date(at).toISOString()).slice(0, -1);
     let kept = {};
     try {
       kept = JSON.parse(localStorage.getItem(SETTINGS)) || {};
@@ -341,7 +344,7 @@ class Logs {
     if (this.stream || document.hidden) return;
     clearTimeout(this.later);
     this.opened = Date.now();
-    const early = this.at && new Date(Date.parse(`${this.at}Z`) - 120000).toISOString();
+    const early = this.at && new Date(Date.parse(`${this.at.slice(0, 23)}Z`) - BEFORE).toISOString();
     const query = this.query((source) => [["since", source.last || early]]);
     for (const source of this.sources) {
       source.skip = source.last ? { s: source.last, left: source.same } : null;
@@ -392,6 +395,7 @@ class Logs {
 
   note() {
     const said = this.sources.filter((each) => each.ended !== null).map((each) => (each.ended ? this.say("failed", { name: each.name, reason: each.ended }) : this.say("ended", { name: each.name })));
+    for (const { name, refused } of this.sources) if (refused) said.push(this.say("failed", { name, reason: refused }));
     if (this.isLost) said.push(this.words.lost);
     if (this.isFull) said.push(this.say("full", { most: MOST_LINES.toLocaleString(document.documentElement.lang) }));
     if (this.isOldest) said.push(this.words.oldest);
@@ -429,10 +433,11 @@ class Logs {
     const line = lineOf(c, raw, source.before);
     if (!line.isDated) {
       if (source.skip) return null;
+      const gap = raw.endsWith(" …") ? GAP.exec(raw.slice(-200)) : null;
       if (source.long && source.before) {
-        source.before.x += raw;
+        source.before.x += gap ? raw.slice(0, -gap[0].length) : raw;
         source.long = raw.length >= LOOKED_AT;
-        return null;
+        return gap ? this.read(c, gap[0]) : null;
       }
     }
     source.long = raw.length >= LOOKED_AT;
@@ -500,7 +505,7 @@ class Logs {
       const answer = await fetch(`/logs/older?${this.query((source) => [["before", source.first]])}`);
       if (!answer.ok) return;
       const fresh = (await answer.json()).flatMap((piece) => this.olderOf(piece));
-      this.isOldest = !fresh.length;
+      this.isOldest = !fresh.length && !this.sources.some((each) => each.refused);
       this.note();
       if (fresh.length) this.addOlder(fresh);
     } finally {
@@ -508,8 +513,9 @@ class Logs {
     }
   }
 
-  olderOf({ source: c, lines }) {
+  olderOf({ source: c, lines, reason }) {
     const source = this.sources[c];
+    source.refused = reason;
     let before = null;
     const found = [];
     for (const raw of lines) {

@@ -41,6 +41,17 @@ def test_bad_bytes_are_replaced_and_the_last_ones_too() -> None:
     assert read(True, frame(1, b"a\xffb\xe2\x82")) == ["a�b", "�"]
 
 
+def test_lines_of_standard_error_are_marked_and_a_long_line_has_one_time() -> None:
+    answer = (
+        frame(1, b"T1 one\n") + frame(2, b"T2 two\n") + frame(2, b"T3 lo") + frame(2, b"T3 ng\n") + frame(1, b"T4 \n")
+    )
+    for size in range(1, len(answer)):
+        frames = Frames(True, marked=True)
+        texts = [text for at in range(0, len(answer), size) for text in frames.feed(answer[at : at + size])]
+        assert "".join(texts) == "T1 one\n\2T2 two\n\2T3 long\nT4 \n"
+    assert read(False, b"T1 one\n") == ["T1 one\n"]
+
+
 def test_a_terminal_has_no_frames() -> None:
     assert read(False, b"\x01\x00\x00\x00 looks\r\n", b"\xe2\x82", b"\xac") == ["\x01\x00\x00\x00 looks\r\n", "€"]
 
