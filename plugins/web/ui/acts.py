@@ -141,10 +141,12 @@ def _word(name: str, value: Any) -> str:
 
 def _attempt(data: Mapping[str, Any]) -> str:
     what = data.get("action") or data.get("path") or "–"
-    count = data.get("count", 1)
-    if tried := data.get("tried"):
-        return _("Refused: %(what)s, as %(name)s, %(count)s×", what=what, name=tried, count=count)
-    return _("Refused: %(what)s, %(count)s×", what=what, count=count)
+    values = {"what": what, "name": data.get("tried"), "count": data.get("count", 1)}
+    if values["count"] == 1:
+        return _("Refused: %(what)s, as %(name)s", **values) if values["name"] else _("Refused: %(what)s", **values)
+    if values["name"]:
+        return _("Refused %(count)s times: %(what)s, as %(name)s", **values)
+    return _("Refused %(count)s times: %(what)s", **values)
 
 
 def detail(event: Recorded) -> str:
@@ -188,9 +190,11 @@ def path(event: Recorded, names: Mapping[str, str]) -> str:
         return f"/operations/{event.subject_id}"
     if event.noun == "policy" and event.operation != "DELETE":
         return f"/policies/{event.subject_id}"
+    if event.noun == "alert":
+        return f"/alerts/{event.subject_id}"
     host, application = ids(event)
     if event.noun in ("application", "deployment") and application in names:
         return f"/applications/{application}"
-    if event.noun in ("host", "host_card", "host_key", "alert") and host in names:
+    if event.noun in ("host", "host_card", "host_key", "terminal") and host in names:
         return f"/hosts/{host}"
     return ""

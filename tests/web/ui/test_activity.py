@@ -12,7 +12,7 @@ from quart.typing import TestClientProtocol as Client
 from roci import Event, Outcome, Roci
 from roci_plugins.agent.scripted import ScriptedAgent
 from roci_plugins.domain import access, activity, applications, credentials, hosts, operations, policies, principals
-from roci_plugins.domain.events import filing
+from roci_plugins.domain.events import Recorded, filing
 from roci_plugins.domain.operations import Operation
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
@@ -139,6 +139,33 @@ async def test_without_operations_there_is_no_activity(anonymous: Client, roci: 
     bob = await roci.write(principals.add, NewPrincipal("bob"))
     anonymous.set_cookie("localhost", "roci_session", await roci.write(credentials.log_in, bob))
     await text(anonymous, "/activity", 403)
+
+
+@pytest.mark.parametrize(
+    ("name", "noun", "data", "words", "path"),
+    [
+        ("AttemptRefused", "attempt", {"action": "hosts.remove"}, "Refused: hosts.remove", ""),
+        ("AttemptRefused", "attempt", {"path": "/login", "tried": "eve"}, "Refused: /login, as eve", ""),
+        ("AttemptRefused", "attempt", {"path": "/login", "count": 7}, "Refused 7 times: /login", ""),
+        (
+            "AttemptRefused",
+            "attempt",
+            {"action": "x", "tried": "eve", "count": 7},
+            "Refused 7 times: x, as eve",
+            "",
+        ),
+        ("DeploymentMoved", "deployment", {"status": "failed"}, "Deployment of – on –: failed", ""),
+        ("DeploymentMoved", "deployment", {"host_id": "h", "status": "x"}, "Deployment of – on nas: x", ""),
+        ("AlertResolved", "alert", {}, "Alert resolved: s", "/alerts/s"),
+        ("JarFilled", "jar", {"name": "sugar"}, "Jar filled: sugar", ""),
+        ("HostRemoved", "host", {"hostname": "gone", "host_id": "x"}, "Host gone was removed", ""),
+        ("HostCardSet", "host_card", {"host_id": "h"}, "The labels or notes of nas were changed", "/hosts/h"),
+        ("OperationStarted", "operation", {"kind": "exec"}, "Operation began: exec", "/operations/s"),
+    ],
+)
+def test_an_event_is_said_as_far_as_it_tells(name: str, noun: str, data: dict[str, Any], words: str, path: str) -> None:
+    event = Recorded(name=name, noun=noun, subject_id="s", operation="NONE", data=data)
+    assert acts.said(event, {"h": "nas"}) == words and acts.path(event, {"h": "nas"}) == path
 
 
 def kinds(kind: type[Event] = Event) -> set[type[Event]]:
