@@ -63,6 +63,7 @@ async def show(who: Actor) -> str:
         "dashboard.html",
         _("Overview"),
         ("hosts", "beats", "containers", "applications", "operations", "alerts"),
+        styles=("lists.css",),
         sees=sees,
         **vars(seen),
         troubles=_troubles(seen),
