@@ -120,6 +120,8 @@ function tick() {
 
 document.addEventListener("DOMContentLoaded", () => {
   roci.localTimes(document);
+  // Where tabs do not fit, the one that is shown can be seen.
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   setInterval(tick, 1000);
   roci.copyButtons(document);
   if (window.Idiomorph) {

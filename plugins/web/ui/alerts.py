@@ -96,6 +96,7 @@ async def index() -> Any:
     g.alerts_seen = now().timestamp()
     open_, count = await roci.read(alerts.list_, "active", host_id, MOST_OPEN, **wanted)
     past, total = await roci.read(alerts.list_, "resolved", host_id, PER_PAGE, (number - 1) * PER_PAGE, **wanted)
+    sees_channels = server().may(await actor(), "channels.list")
     page = await shell.render(
         "alerts.html",
         "Alerts",
@@ -109,6 +110,7 @@ async def index() -> Any:
         last=-(-total // PER_PAGE) or 1,
         wanted={**wanted, "host": host_id},
         hosts=shown.host_rows(server()),
+        is_untold=sees_channels and not await roci.read(channels.exists),
         types=TYPES,
         severities=SEVERITIES,
         moment_of=moment_of,

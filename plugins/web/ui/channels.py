@@ -34,6 +34,11 @@ TONES = {"delivered": "good", "pending": "busy", "failed": "bad"}
 STATES = {"delivered": N_("delivered"), "pending": N_("waits"), "failed": N_("given up"), "muted": N_("not sent")}
 
 
+def exists() -> bool:
+    """Whether anybody is told of anything."""
+    return any(row.enabled for row in channels.all_())
+
+
 def kind(name: str) -> str:
     """What a kind of channel is called."""
     return _(KINDS[name][0]) if name in KINDS else name

@@ -10,7 +10,7 @@ from quart.typing import TestClientProtocol as Client
 from roci import Roci
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
-from roci_plugins.domain import access, alerts, credentials, principals
+from roci_plugins.domain import access, alerts, channels, credentials, keyring, principals
 from roci_plugins.domain.alerts import Alert, Fire, NewThreshold
 from roci_plugins.domain.hosts import Host
 from roci_plugins.domain.principals import NewPrincipal
@@ -77,6 +77,13 @@ async def test_an_alert_is_resolved_by_a_form_and_moves_to_the_past(
     page = await text(client, "/alerts")
     assert "Container stopped on nas was resolved" in page and "Nothing is wrong" in page
     assert page.index("Past</h2>") < page.index("it ended")
+
+
+async def test_who_is_told_of_nothing_is_told_so(client: Client, roci: Roci) -> None:
+    assert "Nobody is told of alerts yet" in await text(client, "/alerts")
+    new = channels.NewChannel("phone", "webhook")
+    await roci.write(lambda: channels.add(keyring.of(roci), new, {"url": "https://x.lan"}))
+    assert "Nobody is told of alerts yet" not in await text(client, "/alerts")
 
 
 async def test_one_alert_has_a_page_with_who_was_told(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
