@@ -24,8 +24,8 @@ def of_templates() -> set[str]:
     found: set[str] = set()
     for path in (WEB / "templates").rglob("*.html"):
         for _line, _function, text in env.extract_translations(path.read_text()):  # type: ignore[attr-defined]
-            texts = [text] if isinstance(text, str) else [each for each in text if each]
-            found.add(texts[0])
+            texts = [text] if isinstance(text, str) else [each for each in text or () if each]
+            found.update(texts[:1])  # none: the text is marked where it is written, `_(tab.label)`
     return found
 
 
