@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from .bed import Server
+from .bed import Agent, Server, unique
 from .browsers import Visitor
-from .journey import admit, get
+from .journey import admit, agent, get
 
 FIELDS = {
     "cidr": {"Network": "10.9.0.0/16"},
@@ -35,7 +36,7 @@ def found(house: Server) -> list[dict[str, Any]]:
 
 def three(house: Server) -> list[str]:
     """The ids of three policies."""
-    networks = ("10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16")
+    networks = ("198.51.100.0/24", "203.0.113.0/24", "233.252.0.0/24")  # where nobody is
     return [admit(house.api, {"type": "cidr", "network": net}, priority=each) for each, net in enumerate(networks)]
 
 
@@ -80,7 +81,6 @@ def test_each_matcher_has_a_form_and_a_draft_explains_itself(visitor: Visitor, h
         expect(page.locator('[name="was"]')).to_have_value(name)
         for label, value in fields.items():
             page.get_by_label(label, exact=True).fill(value)
-        assert visitor.barriers() == []
     kind.select_option("cidr")
     page.get_by_label("Network", exact=True).fill("my house")
     page.get_by_label("Reject").check()
@@ -104,13 +104,35 @@ def test_a_dry_run_is_read_on_a_phone(visitor: Visitor, house: Server) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto("/policies")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.get_by_label("Address").fill("10.2.0.9")
+    page.get_by_label("Address").fill("203.0.113.9")
     page.get_by_role("button", name="Try it").click()
     expect(page.locator("#trail")).to_contain_text("approved")
-    expect(page.locator("#trail li[aria-current]")).to_contain_text("10.2.0.9 is inside 10.2.0.0/16")
+    expect(page.locator("#trail li[aria-current]")).to_contain_text("203.0.113.9 is inside 203.0.113.0/24")
     assert visitor.barriers() == [] and page.evaluate("document.documentElement.scrollWidth") <= 390
     page.goto("/policies")
     page.get_by_role("link", name="Remove approve").first.click()
     expect(page.get_by_text("No host that is here would be decided otherwise.")).to_be_visible()
     page.get_by_role("button", name="Remove").click()
     expect(page.locator("#policies > li")).to_have_count(2)
+
+
+def test_a_host_that_waits_appears_by_itself_and_its_reason_is_one_click_away(
+    visitor: Visitor, house: Server, new_agent: Callable[..., Agent]
+) -> None:
+    page, name = visitor.page, unique("pi")
+    three(house)
+    page.goto("/policies")
+    new_agent(house.url, name)
+    waiting = page.locator("#waiting li").filter(has_text=name)
+    waiting.get_by_role("link", name="Why is it waiting?").click(timeout=30_000)
+    expect(page.get_by_role("heading", name=f"Why {name} is waiting")).to_be_visible()
+    expect(page.locator("#trail")).to_contain_text("is outside 198.51.100.0/24")
+    assert visitor.barriers() == []
+    page.get_by_role("button", name="Approve").click()
+    expect(page).to_have_url(re.compile("/hosts/"))
+    page.goto("/policies/new?preset=window")
+    page.get_by_label("Reject").check()
+    page.get_by_label("Priority").fill("-1")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status").filter(has_text=f"would now be: {name} (rejected)")).to_be_visible()
+    house.api.delete(f"/api/v1/agents/{agent(house.api, name)['id']}")
