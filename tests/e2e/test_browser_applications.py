@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import docker
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
-from .bed import Server
+from .bed import Agent, Server
 from .browsers import Visitor
+from .journey import QUICK as QUICK_BEATS
 from .journey import App, agent, containers, ended, gated, open_gate, shell, stack, web
 
 Cleanup = Callable[[str], str]
@@ -169,3 +170,35 @@ def test_output_is_as_a_terminal_has_it_however_long(new: Callable[..., App], vi
     page.goto(f"/operations?application={app.name}&status=failed")
     expect(page.locator("#list tbody tr")).to_have_count(1)
     assert visitor.barriers() == []
+
+
+def test_output_goes_on_when_the_server_was_restarted(
+    browser: Browser,
+    new_server: Callable[..., Server],
+    new_agent: Callable[..., Agent],
+    cleanup: Cleanup,
+    image: str,
+    docker_client: docker.DockerClient,
+) -> None:
+    server = new_server(environment=QUICK_BEATS)
+    new_agent(server.url, "far")
+    waiting = agent(server.api, "far", status="pending")
+    assert server.api.post(f"/api/v1/agents/{waiting['id']}/approve")[0] == 200
+    services = gated(image, **QUIET)
+    services["gate"] |= QUIET
+    app = App(server.api, cleanup("kept"), stack(services), str(agent(server.api, "far")["id"]))
+    visitor = Visitor(browser, server.url)
+    visitor.is_signed_in_by(server.api)
+    page = visitor.page
+    page.goto(f"/operations/{app.begin('deploy')}")
+    expect(page.locator("#output")).to_contain_text("Waiting", timeout=20_000)
+    server.stop()
+    expect(page.locator("#output")).to_contain_text("Waiting")
+    server.start()
+    agent(server.api, "far")
+    open_gate(docker_client, app.name)
+    expect(page.locator("#state")).to_contain_text("succeeded", timeout=60_000)
+    expect(page.locator("#output")).to_contain_text("web-1  Started")
+    expect(page.locator("#output")).to_contain_text("wrote ")  # the whole of it, and not only what came last
+    visitor.context.close()
+    app.remove()

@@ -92,6 +92,7 @@ async def show(id: str) -> Any:
         named=await services.named(text) if found is None else {},
         host=live.host if live else assigned.host if assigned else None,
         is_connected=live.is_connected if live else None,
+        has_terminal=bool(live and live.link and "terminal" in live.link.capabilities),
         hosts=_hosts(),
         panels=await here.part(shell.Shell).panels_of(here, "application", id, await actor()),
         doings=doings,

@@ -43,7 +43,7 @@ async def show(id: str) -> Any:
         _("History"),
         ("applications", "operations"),
         shell.Subject("application", id, app.name),
-        styles=("applications.css", "diff.css"),
+        styles=("applications.css", "output.css", "diff.css"),
         app=app,
         revisions=revisions,
         latest=latest,

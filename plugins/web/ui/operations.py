@@ -25,6 +25,7 @@ from . import doings, shown
 from .places import Place, places
 
 routes = Blueprint("operations", __name__, url_prefix="/operations")
+routes.app_template_global("title_of")(doings.title)
 PER_PAGE = 50
 IN_TRAY = 8
 MARK = secrets.token_hex(4)  # of this process: pieces of output are numbered anew after a start
