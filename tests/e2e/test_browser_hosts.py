@@ -150,6 +150,11 @@ def test_a_new_host_shows_itself_and_is_let_in_noted_and_removed(
     waiting = page.get_by_role("article").filter(has_text=name)
     expect(waiting).to_contain_text("asks to join", timeout=20_000)
     assert visitor.barriers() == []
+    reason = waiting.get_by_label("Reason")
+    reason.fill("not yet")
+    with page.expect_response("**/hosts?part=waiting*"):
+        page.evaluate("document.body.dispatchEvent(new CustomEvent('live-hosts'))")
+    expect(reason).to_have_value("not yet")
     waiting.get_by_role("button", name="Approve").click()
     expect(page.get_by_text(f"{name} was let in")).to_be_visible()
     expect(row(page, name)).to_contain_text("online")

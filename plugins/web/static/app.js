@@ -125,8 +125,10 @@ document.addEventListener("DOMContentLoaded", () => {
   setInterval(tick, 1000);
   roci.copyButtons(document);
   if (window.Idiomorph) {
-    // What the reader opened stays open when its part is renewed.
-    Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
+    // What the reader opened, typed or ticked stays so when its part is renewed.
+    const changed = { value: (node) => node.value !== node.defaultValue, checked: (node) => node.checked !== node.defaultChecked };
+    Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+      !(name === "open" && node.tagName === "DETAILS") && !(node.matches("input, textarea") && changed[name]?.(node));
   }
   if (document.body.dataset.live) new LiveStream(document.body.dataset.live);
   document.body.addEventListener("htmx:afterSwap", (event) => roci.localTimes(document.getElementById(event.target.id) || document));
