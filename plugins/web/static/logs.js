@@ -383,14 +383,14 @@ class LineList {
       const total = this.heights.sum();
       this.space.style.height = `${total}px`;
       if (this.isFollowing) this.scrollTo(Math.max(total - full, 0));
-      if (!this.drawn_(this.view.scrollTop, full)) break;
+      if (!this.drawRows(this.view.scrollTop, full)) break;
     }
     const first = this.heights.at(this.view.scrollTop);
     this.looked = this.lines[first] && { line: this.lines[first], off: this.view.scrollTop - this.heights.sum(first) };
   }
 
   // Draws what is in sight; whether a height was another than thought.
-  drawn_(top, full) {
+  drawRows(top, full) {
     const first = Math.max(this.heights.at(top) - 6, 0);
     const last = Math.min(this.heights.at(top + full) + 7, this.lines.length);
     const wanted = new Map();

@@ -530,10 +530,10 @@ class Logs {
   }
 
   addOlder(fresh) {
-    const fresh_ = this.panes.map((pane) => pane.fresh);
+    const kept = this.panes.map((pane) => pane.fresh);
     this.add(fresh);
     this.panes.forEach((pane, index) => {
-      pane.fresh = fresh_[index];
+      pane.fresh = kept[index];
       this.tell(pane);
     });
   }

@@ -108,8 +108,9 @@ function isTyping(target) {
 }
 
 function filterField() {
-  const fields = document.querySelectorAll("main [data-filter], main input[type=search]");
-  return [...fields].find((each) => each.matches("input, textarea") && each.offsetParent) || null;
+  const places = ["input[data-filter]", "form[data-filter] input:not([type=hidden], [type=checkbox])", "input[type=search]"];
+  const fields = places.flatMap((place) => [...document.querySelectorAll(`main ${place}`)]);
+  return fields.find((each) => (each.checkVisibility ? each.checkVisibility() : each.offsetParent)) || null;
 }
 
 class Keys {
