@@ -12,7 +12,7 @@ from roci import Spec
 from ...domain import applications, operations
 from ...domain.applications import Application, Revision
 from ...domain.operations import Operation
-from ...surfaces.http import needs, require, server
+from ...surfaces.http import actor, needs, require, server
 from ...work import deploy, drafts
 from .. import shell
 from ..forms import done, sent
@@ -28,10 +28,11 @@ LATEST = 20
 async def show(id: str) -> Any:
     """Its revisions, two of them compared where asked (`?from=3&to=5`), and the operations."""
     asked = [_number(request.args.get(name, "")) for name in ("from", "to")]
+    sees_operations = server().may(await actor(), "operations.read")
 
     def read() -> tuple[Application, list[Revision], list[Operation], int]:
         app = applications.get(id)
-        latest, total = operations.list_(LATEST, application_id=id)
+        latest, total = operations.list_(LATEST, application_id=id) if sees_operations else ([], 0)
         return app, applications.revisions(id), latest, total
 
     app, revisions, latest, total = await server().read(read)
