@@ -33,6 +33,7 @@ ESSENTIAL: tuple[str, ...] = (
     "work.operate",
     "work.deploy",
     "work.execute",
+    "work.terminals",
     "work.automation",
     "work.metrics",
     "work.lag",
@@ -110,9 +111,9 @@ DEFAULT: tuple[str, ...] = (
     "web.recent",
     "web.ui",
     "web.ui.charts",
-    "web.ui.system",
     "web.ui.palette",
     "web.ui.finders",
+    "web.ui.system",
     "web.install",
 )
 
