@@ -142,9 +142,15 @@ class Desk {
     }
     const html = await answer.text();
     if (checking.signal.aborted) return;
-    this.outline.classList.remove("stale");
-    if (answer.ok) this.outline.innerHTML = html;
+    if (answer.ok) this.show(html);
     else this.tell(new DOMParser().parseFromString(html, "text/html").querySelector("main p")?.textContent ?? "", true);
+  }
+
+  show(html) {
+    this.outline.classList.remove("stale");
+    if (html === this.shown) return;
+    this.shown = html;
+    this.outline.innerHTML = html;
     this.mark();
   }
 
