@@ -90,6 +90,7 @@ class Desk {
 
   pressed(event) {
     if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
+    if (event.target.closest?.("dialog")) return;
     const wanted = { s: "", S: "", Enter: "deploy" }[event.key];
     if (wanted === undefined) return;
     event.preventDefault();
