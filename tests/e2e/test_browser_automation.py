@@ -40,7 +40,7 @@ def test_a_key_is_made_used_by_a_job_and_revoked(
     new.get_by_label("Write the example for").select_option(label=app.name)
     assert visitor.barriers() == []
     new.get_by_role("button", name="Make the key").click()
-    key = page.locator("#secret").inner_text()
+    key = page.locator("#secret code").inner_text()
     assert key.startswith("rca_") and app.id in page.locator("#made").inner_text()
     assert visitor.barriers() == []
 

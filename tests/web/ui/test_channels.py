@@ -11,7 +11,8 @@ from quart.typing import TestClientProtocol as Client
 
 from roci import Roci, Unavailable, now
 from roci_plugins.agent.scripted import ScriptedAgent
-from roci_plugins.domain import channels, keyring, notices, quiet
+from roci_plugins.domain import alerts, channels, keyring, notices, quiet
+from roci_plugins.domain.alerts import NewThreshold
 from roci_plugins.domain.channels import Channel
 from roci_plugins.domain.notices import Delivery, Notice
 from roci_plugins.notifiers.webhook import WebhookNotifier
@@ -111,6 +112,20 @@ async def test_a_test_tells_how_it_really_went(client: Client, roci: Roci, post:
     answer = await send(client, path, f"{path}/test")
     page = await answer.get_data(as_text=True)
     assert answer.status_code == 503 and "phone was not reached: hook.lan answered 500" in page
+
+
+async def test_a_test_of_a_rule_goes_to_whom_it_would_tell(
+    client: Client, roci: Roci, post: Post, nas: ScriptedAgent
+) -> None:
+    path = await added(client)
+    await added(client, name="pager", min_severity="critical")
+    rule = await roci.write(alerts.add_threshold, NewThreshold(nas.agent_id, "cpu", 80.0, "gt"))
+    await send(client, "/alerts/rules", f"/alerts/rules/{rule.id}/test")
+    assert "A test notice is on its way to phone" in await text(client, "/alerts/rules")
+    while not post.sent:
+        assert "Test: nas: cpu" in await text(client, path)
+    assert [(each.kind, each.hostname) for each in post.sent] == [("test", "nas")]
+    assert await roci.read(alerts.open_) == []
 
 
 async def test_what_was_given_up_says_why_and_is_tried_again(client: Client, roci: Roci, post: Post) -> None:
