@@ -94,6 +94,11 @@ def test_containers_of_all_hosts_are_found_as_one_types_and_restarted_together(
     shop[0].unpause()
     expect(row(page, web)).to_contain_text("running")
     page.get_by_label("All on this page").check()
+    expect(row(page, web).get_by_role("checkbox")).to_be_checked()
+    page.get_by_label("All on this page").uncheck()
+    expect(restart).to_be_disabled()
+    for name in (web, db):
+        row(page, name).get_by_role("checkbox").check()
     assert visitor.barriers() == []
     restart.click()
     expect(page.get_by_text("2 of 2 are done.")).to_be_visible()
