@@ -3,33 +3,7 @@
 
 const MOST_LINES = 100000; // kept in the page
 const SLACK = 2000; // lines beyond that before the oldest are let go
-const BEFORE = 120000; // milliseconds before a moment that is opened
-const GAP = /… \d+ characters were skipped[^…]*…$/; // how the server says that lines came faster than they were read
 const SETTINGS = "roci-logs";
-
-function lastBefore(lines, stamp) {
-  let [low, high] = [0, lines.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (lines[middle].s <= stamp) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-// Puts sorted lines among sorted lines. From which place on they are others than before.
-function mergeInto(lines, fresh) {
-  if (!fresh.length) return lines.length;
-  const from = !lines.length || lines[lines.length - 1].s <= fresh[0].s ? lines.length : lastBefore(lines, fresh[0].s);
-  const rest = lines.splice(from);
-  let at = 0;
-  for (const line of fresh) {
-    while (at < rest.length && rest[at].s <= line.s) lines.push(rest[at++]);
-    lines.push(line);
-  }
-  while (at < rest.length) lines.push(rest[at++]);
-  return from;
-}
 
 // What tells names apart: without the beginning that all have.
 function shortened(labels) {
@@ -40,23 +14,12 @@ function shortened(labels) {
   return labels.map((each) => each.slice(cut));
 }
 
-class Logs {
+class Logs extends Feed {
   constructor(root) {
-    this.root = root;
-    this.find = (name) => document.getElementById(`logs-${name}`);
-    this.words = Object.fromEntries([...this.find("words").children].map((each) => [each.dataset.word, each.textContent]));
-    this.sources = [...this.find("sources").children].map((each) => ({
-      host: each.dataset.host, hostname: each.dataset.hostname, name: each.textContent,
-      last: "", same: 0, first: "", before: null, skip: null, long: false, ended: null,
-    }));
+    super(root);
     this.lines = [];
-    this.queue = [];
     this.panes = [];
-    this.wait = 1000;
     this.isOldest = this.isFull = false;
-    const at = new URLSearchParams(location.search).get("at");
-    // Engines tell finer times than a Date holds.
-    if (at && !Number.isNaN(Date.parse(at))) this.at = (/^[\d-]+T[\d:.]+Z$/.test(at) ? at : new Date(at).toISOString()).slice(0, -1);
     let kept = {};
     try {
       kept = JSON.parse(localStorage.getItem(SETTINGS)) || {};
@@ -76,10 +39,6 @@ class Logs {
     this.listen();
     this.makePanes();
     this.open();
-  }
-
-  say(word, values = {}) {
-    return Object.entries(values).reduce((text, [name, value]) => text.replace(`{${name}}`, () => value), this.words[word]);
   }
 
   // --- what the reader does ---
@@ -326,72 +285,7 @@ class Logs {
     return pane.list.drawn.get(line)?.querySelector(".logs-open")?.focus();
   }
 
-  // --- what comes ---
-
-  query(of) {
-    const { scope, scopeId } = this.root.dataset;
-    const query = new URLSearchParams();
-    if (scope) query.append(scope, scopeId);
-    for (const source of this.sources) {
-      if (!scope) query.append("host", source.host);
-      query.append("container", source.name);
-      for (const [name, value] of of(source)) if (value) query.append(name, value);
-    }
-    return query;
-  }
-
-  open() {
-    if (this.stream || document.hidden) return;
-    clearTimeout(this.later);
-    this.opened = Date.now();
-    const early = this.at && new Date(Date.parse(`${this.at.slice(0, 23)}Z`) - BEFORE).toISOString();
-    const query = this.query((source) => [["since", source.last || early]]);
-    for (const source of this.sources) {
-      source.skip = source.last ? { s: source.last, left: source.same } : null;
-      source.ended = null;
-    }
-    const stream = (this.stream = new EventSource(`/logs/stream?${query}`));
-    stream.addEventListener("lines", (event) => this.take(JSON.parse(event.data)));
-    stream.addEventListener("end", (event) => this.ended(JSON.parse(event.data)));
-    stream.addEventListener("over", () => this.close());
-    stream.addEventListener("open", () => {
-      this.wait = 1000;
-      this.note();
-    });
-    stream.addEventListener("error", () => this.lost());
-  }
-
-  close() {
-    clearTimeout(this.later);
-    this.stream?.close();
-    this.stream = null;
-  }
-
-  async lost() {
-    this.close();
-    this.isLost = true;
-    this.note();
-    await roci.checkSession().catch(() => false);
-    this.isLost = false;
-    this.later = setTimeout(() => this.open(), this.wait);
-    this.wait = Math.min(this.wait * 2, 15000);
-  }
-
-  // Something changed on a host: what had ended may be back.
-  again() {
-    if (!this.sources.some((each) => each.ended !== null) || document.hidden) return;
-    clearTimeout(this.later);
-    const early = Math.max(0, this.opened + 5000 - Date.now());
-    this.later = setTimeout(() => {
-      this.close();
-      this.open();
-    }, early);
-  }
-
-  ended({ c, reason }) {
-    this.sources[c].ended = reason;
-    this.note();
-  }
+  // --- what is told ---
 
   note() {
     const said = this.sources.filter((each) => each.ended !== null).map((each) => (each.ended ? this.say("failed", { name: each.name, reason: each.ended }) : this.say("ended", { name: each.name })));
@@ -399,60 +293,10 @@ class Logs {
     if (this.isLost) said.push(this.words.lost);
     if (this.isFull) said.push(this.say("full", { most: MOST_LINES.toLocaleString(document.documentElement.lang) }));
     if (this.isOldest) said.push(this.words.oldest);
-    this.find("note").textContent = said.join(" ");
-  }
-
-  take({ c, lines }) {
-    this.queue.push({ c, lines, at: 0 });
-    this.pumping ||= setTimeout(() => this.pump());
-  }
-
-  // As many as fit between two frames.
-  pump() {
-    clearTimeout(this.pumping);
-    this.pumping = 0;
-    if (this.isFiltering) return;
-    const until = performance.now() + PARTS;
-    const fresh = [];
-    while (this.queue.length && performance.now() < until) {
-      const [batch] = this.queue;
-      const end = Math.min(batch.at + 200, batch.lines.length);
-      while (batch.at < end) {
-        const line = this.read(batch.c, batch.lines[batch.at++]);
-        if (line) fresh.push(line);
-      }
-      if (batch.at >= batch.lines.length) this.queue.shift();
-    }
-    if (fresh.length) this.add(fresh);
-    if (this.queue.length) this.pumping = setTimeout(() => this.pump(), 8);
-  }
-
-  // A line as it came; null for one that is here already, or that goes on one before it.
-  read(c, raw) {
-    const source = this.sources[c];
-    const line = lineOf(c, raw, source.before);
-    if (!line.isDated) {
-      if (source.skip) return null;
-      const gap = raw.endsWith(" …") ? GAP.exec(raw.slice(-200)) : null;
-      if (source.long && source.before) {
-        source.before.x += gap ? raw.slice(0, -gap[0].length) : raw;
-        source.long = raw.length >= LOOKED_AT;
-        return gap ? this.read(c, gap[0]) : null;
-      }
-    }
-    source.long = raw.length >= LOOKED_AT;
-    if (source.skip) {
-      const { skip } = source;
-      if (line.s < skip.s || (line.s === skip.s && skip.left-- > 0)) return null;
-      source.skip = null;
-    }
-    if (line.isDated) {
-      source.same = line.s === source.last ? source.same + 1 : 1;
-      source.last = line.s;
-      source.first ||= line.s;
-    }
-    source.before = line;
-    return line;
+    const text = said.join(" ");
+    if (text === this.find("note").textContent) return;
+    this.find("note").textContent = text;
+    this.fit();
   }
 
   add(fresh) {
@@ -574,63 +418,9 @@ class Logs {
   }
 }
 
-// --- which containers ---
-
-// The list to choose from is asked for when it is opened, so it is as things are then.
-async function loadPick(details) {
-  if (!details.open) return;
-  const url = new URL(location.href);
-  url.searchParams.set("part", "pick");
-  const answer = await fetch(url);
-  if (!answer.ok) return;
-  const told = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("pick");
-  if (told) document.getElementById("pick").replaceWith(told);
-  document.getElementById("pick-filter")?.focus();
-}
-
-function filterPick(text) {
-  const wanted = text.toLowerCase();
-  for (const group of document.querySelectorAll("#pick fieldset")) {
-    const isNamed = group.dataset.group.toLowerCase().includes(wanted);
-    let any = isNamed;
-    for (const choice of group.querySelectorAll(".logs-choice")) {
-      choice.hidden = !(isNamed || choice.textContent.toLowerCase().includes(wanted));
-      any ||= !choice.hidden;
-    }
-    group.hidden = !any;
-  }
-}
-
-// Asks for the page with what is ticked, and keeps the address short: hosts of which nothing is chosen are not in it.
-function choose(form) {
-  const query = new URLSearchParams();
-  let host = null;
-  for (const [name, value] of new FormData(form)) {
-    if (name === "host") host = value;
-    else if (name === "container") {
-      if (host) query.append("host", host);
-      host = null;
-      query.append("container", value);
-    }
-  }
-  for (const name of ["q", "re", "level"]) {
-    const kept = new URLSearchParams(location.search).get(name);
-    if (kept) query.set(name, kept);
-  }
-  location.assign(`${location.pathname}?${query}`);
-}
-
 let logs = null;
 
 document.addEventListener("DOMContentLoaded", () => {
-  const form = document.getElementById("logs-pick");
-  const details = form.querySelector("details");
-  details.addEventListener("toggle", () => loadPick(details));
-  form.addEventListener("input", (event) => event.target.id === "pick-filter" && filterPick(event.target.value));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    choose(form);
-  });
   const plain = document.getElementById("logs-plain");
   if (plain) plain.hidden = true;
   const root = document.getElementById("logs");

@@ -199,7 +199,7 @@ async def _page(asked: Sequence[Pair], groups: Any, subject: shell.Subject | Non
         _("Logs"),
         ("containers", "hosts"),
         subject,
-        scripts=("logs.js", "logs_page.js"),
+        scripts=("logs.js", "logs_list.js", "logs_feed.js", "logs_page.js", "logs_pick.js"),
         styles=("logs.css",),
         chosen=found,
         picks=groups(found) if is_plain or request.args.get("part") == "pick" or not found else None,
