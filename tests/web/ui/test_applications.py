@@ -127,7 +127,7 @@ async def test_the_file_is_compared_with_what_runs(
     await roci.write(lambda: applications.change(wiki.id, compose=COMPOSE.replace("1.27", "1.28")))
     page = await text(client, f"{path}/compose")
     assert "What changed since revision 1" in page and 'class="gone"' in page and "nginx:1.28" in page
-    assert "1 runs" in await text(client, "/applications")
+    assert "runs: 1" in await text(client, "/applications")
 
 
 async def stopped(roci: Roci, app: Application, nas: ScriptedAgent) -> None:
