@@ -10,6 +10,7 @@ from .bed import PASSWORD, Server, unique
 from .browsers import Visitor
 from .journey import App, ended
 
+expect.set_options(timeout=15_000)  # milliseconds; the machine may be slow
 COMPOSE = "services:\n  web:\n    image: {image}\n"
 
 
