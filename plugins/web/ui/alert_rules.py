@@ -99,12 +99,12 @@ async def _index(
     host_id = uuid(request.args["host"]) if request.args.get("host") else None
     await require("thresholds.list", resource(host_id) if host_id else "")
     found = await roci.read(alerts.thresholds, host_id)
-    settings = server().section(AlertSettings)
-    hosts = _hosts()
+    hosts, part = _hosts(), request.args.get("part")
+    sees_conditions = part is None and server().may(await actor(), "alerts.read")
     page = await shell.render(
         "rules.html",
         "Rules",
-        ("alerts", "hosts"),
+        ("alerts", "hosts", "beats"),
         styles=("alerts.css",),
         rows=_rows(found),
         hosts=[row for row in hosts if server().may(await actor(), "thresholds.create", resource(row.id))],
@@ -113,7 +113,7 @@ async def _index(
         chosen=chosen,
         wrong=wrong or {},
         tried=tried,
-        conditions=await _conditions(settings) if server().may(await actor(), "alerts.read") else [],
+        conditions=await _conditions(server().section(AlertSettings)) if sees_conditions else [],
         metrics=METRICS,
         units=UNITS,
         words=words,

@@ -31,6 +31,7 @@ PER_PAGE = 50
 MOST_OPEN = 200
 SEEN = "roci_alerts_seen"  # when this browser looked at them last, in milliseconds
 A_YEAR = 365 * 24 * 3600
+RANK = {severity: -rank for rank, severity in enumerate(SEVERITIES)}  # the worst first
 TYPES = (*alerts.CONDITIONS, *alerts.METRICS)
 
 
@@ -94,29 +95,32 @@ async def index() -> Any:
     wanted = {"type": _one_of("type", TYPES), "severity": _one_of("severity", SEVERITIES)}
     number = _page()
     g.alerts_seen = now().timestamp()
-    open_, count = await roci.read(alerts.list_, "active", host_id, MOST_OPEN, **wanted)
-    past, total = await roci.read(alerts.list_, "resolved", host_id, PER_PAGE, (number - 1) * PER_PAGE, **wanted)
-    sees_channels = server().may(await actor(), "channels.list")
+    part, who = request.args.get("part"), await actor()
+    open_, past = list[Alert](), list[Alert]()
+    count = total = 0
+    if part != "past":
+        open_, count = await roci.read(alerts.list_, "active", host_id, MOST_OPEN, **wanted)
+    if part != "open":
+        past, total = await roci.read(alerts.list_, "resolved", host_id, PER_PAGE, (number - 1) * PER_PAGE, **wanted)
     page = await shell.render(
         "alerts.html",
         "Alerts",
         ("alerts",),
         styles=("alerts.css",),
-        open=sorted(open_, key=lambda each: -SEVERITIES.index(each.severity)),
+        open=sorted(open_, key=lambda each: RANK.get(each.severity, 0)),
         more=count - len(open_),
         past=past,
         total=total,
         number=number,
         last=-(-total // PER_PAGE) or 1,
         wanted={**wanted, "host": host_id},
-        hosts=shown.host_rows(server()),
-        is_untold=sees_channels and not await roci.read(channels.exists),
+        hosts=shown.choosable(server(), who),
+        is_untold=server().may(who, "channels.list") and not await roci.read(channels.exists),
         types=TYPES,
         severities=SEVERITIES,
         moment_of=moment_of,
         words=words,
         tone=shown.tone,
-        now=now(),
     )
     return await _looked(page)
 
