@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from .bed import Client
 from .engines import unavailable
@@ -33,6 +33,11 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def _is_complaint(said: ConsoleMessage) -> bool:
+    """Containers that come and go change this machine's networks, and Chromium gives up what is under way then."""
+    return said.type == "error" and "net::ERR_NETWORK_CHANGED" not in said.text
+
+
 class Visitor:
     """Somebody at a browser of their own. Every address it asks for, and every complaint of a page, is kept."""
 
@@ -48,7 +53,7 @@ class Visitor:
         self.complaints: list[str] = []
         self.context.on("request", lambda request: self.asked.append(request.url))
         self.page: Page = self.context.new_page()
-        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        self.page.on("console", lambda said: self.complaints.append(said.text) if _is_complaint(said) else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def add_device(self) -> None:

@@ -70,7 +70,7 @@ async def index() -> Any:
         "containers.html",
         _("Containers"),
         ("containers", "hosts"),
-        scripts=("containers.js",),
+        scripts=("lists.js", "containers.js"),
         styles=("lists.css",),
         leaf=lists.leaf(lists.arranged(seen, order, KEYS), PER_PAGE),
         there_are=len(rows),

@@ -66,6 +66,7 @@ async def index() -> Any:
         "hosts.html",
         _("Hosts"),
         ("hosts", "beats"),
+        scripts=("lists.js",),
         styles=("lists.css",),
         hosts=lists.arranged([row for row in found if state in ("", row.state)], order, KEYS),
         counts={word: sum(row.state == word for row in found) for word in STATES},
