@@ -18,15 +18,13 @@ from ..agent.hub import Hub
 from ..agent.live import Live
 from ..backends import composefile, outline, yamltext
 from ..backends.outline import Outline, Plain, Published, Variable
-from ..domain import applications, operations
+from ..domain import applications
 from ..domain.applications import Application
 from ..domain.secrets import RESERVED
 from . import deploy
-from .operate import Operator
 
 _PUBLISHED = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>\d+)->\d+/(?P<protocol>\w+)")
 _ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  compared, not listened on
-HALT = 60.0  # seconds to wait until an application has stopped
 MOST = 100  # problems told of one file
 UNNAMED = "app"  # stands for the name until one is given
 
@@ -101,22 +99,14 @@ async def environment(text: str) -> tuple[tuple[Variable, ...], tuple[Plain, ...
 
 
 def keep(application_id: str, seen: str, text: str, changes: Mapping[str, Any]) -> Application:
-    """Make it the newest revision of an application, in a write. Raises Outdated where `seen` is not the newest now."""
+    """Make it the newest revision of an application, in a write; what runs goes on as it is until the next deploy.
+
+    Raises Outdated where `seen` is not the newest now.
+    """
     application = applications.get(application_id)
     if seen != str(application.revision) and text != applications.text(application):
         raise Outdated(f"somebody saved revision {application.revision} meanwhile")
-    return applications.change(application_id, compose=text, **changes)
-
-
-async def halt(roci: Roci, application_id: str) -> None:
-    """Stop an application, so that its file can be changed. Raises Conflict where it does not stop in time."""
-    operation = await deploy.stop(roci, application_id)
-    if run := roci.part(Operator).run(operation.id):
-        await run.finished(HALT)
-    ended = await roci.read(operations.get, operation.id)
-    if ended.status != "succeeded":
-        how = "it is still being stopped" if ended.finished_at is None else f"it could not be stopped: {ended.status}"
-        raise Conflict(f"{how}; nothing was saved yet")
+    return applications.change(application_id, for_next_deploy=True, compose=text, **changes)
 
 
 def is_given(variable: Variable) -> bool:

@@ -57,9 +57,9 @@ def test_a_file_is_typed_mended_created_and_deployed(
     expect(page.locator("main")).to_contain_text("succeeded", timeout=40_000)
     (app,) = [each for each in house.api.get("/api/v1/applications")[1]["applications"] if each["name"] == name]
     page.goto(f"/applications/{app['id']}/edit")
-    expect(page.get_by_role("button", name="Stop, save and deploy")).to_be_visible()
+    expect(page.get_by_text("until then it runs on as it is")).to_be_visible()
     typed(page, COMPOSE.format(image=image) + "    labels: {new: one}\n")
-    page.get_by_role("button", name="Stop, save and deploy").click()
+    page.get_by_role("button", name="Save and deploy").click()
     page.wait_for_url("**/operations/*", timeout=40_000)
     expect(page.locator("main")).to_contain_text("succeeded", timeout=40_000)
     assert page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('roci.draft')).length") == 0

@@ -18,19 +18,19 @@ from roci_plugins.web.live import Changes
 from roci_plugins.web.shell import Page, Panel, Subject, Tab, render
 from roci_plugins.work import enrol
 
-weather = Blueprint("weather", __name__)
+weather = Blueprint("weather", __name__, template_folder=str(Path(__file__).parent / "weather"))
 
 
 @weather.get("/weather")
 @needs("hosts.read")
 async def show() -> str:
-    return await render("hosts.html", "Weather", hosts=[], line="sunny")
+    return await render("weather.html", "Weather", sky="sunny")
 
 
 @weather.get("/hosts/<id>/weather")
 @needs("hosts.read", on="host/{id}")
 async def above(id: str) -> str:
-    return await render("hosts.html", "Weather", subject=Subject("host", id, "nas"), hosts=[], line="rain")
+    return await render("weather.html", "Weather", subject=Subject("host", id, "nas"), sky="wet")
 
 
 class Weather:
@@ -67,7 +67,7 @@ async def test_plugins_add_pages_tabs_of_hosts_and_parts_of_their_pages(roci: Ro
     admin = await roci.write(access.add_administrator, NewPrincipal("admin"))
     client.set_cookie("localhost", "roci_session", await roci.write(credentials.log_in, admin))
     page = await (await client.get("/weather")).get_data(as_text=True)
-    assert "<h1>Hosts</h1>" in page and 'href="/weather" aria-current="page"' in page
+    assert "It is sunny." in page and 'href="/weather" aria-current="page"' in page
     async with scripted_agent(roci) as agent:
         await agent.register("nas")
         await enrol.approve(roci, agent.agent_id)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from roci import Conflict, Invalid, Roci
+from roci import Invalid, Roci
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, until
 from roci_plugins.domain import applications
@@ -90,16 +88,9 @@ async def test_who_keeps_a_revision_second_is_told(roci: Roci) -> None:
     assert (await roci.write(drafts.keep, app.id, "2", mine, {})).revision == 3
 
 
-async def test_what_runs_is_halted_and_a_halt_that_fails_is_told(
+async def test_what_runs_gets_a_new_revision_for_its_next_deploy(
     roci: Roci, agent: ScriptedAgent, a1: Application
 ) -> None:
     await deployed(roci, a1, agent)
-    halting = asyncio.create_task(drafts.halt(roci, a1.id))
-    await agent.answer(success=False, output="no")
-    with pytest.raises(Conflict, match="it could not be stopped: failed; nothing was saved yet"):
-        await halting
-    halting = asyncio.create_task(drafts.halt(roci, a1.id))
-    assert (await agent.answer())["type"] == "stop"
-    await halting
     app = await roci.write(drafts.keep, a1.id, str(a1.revision), COMPOSE + "# more\n", {})
-    assert app.status == "stopped"
+    assert (app.status, app.revision, app.running_revision) == ("running", 2, 1)

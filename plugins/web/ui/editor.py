@@ -56,7 +56,7 @@ class Given:
     description: str = ""
     seen: str = ""  # the revision it began with
     docker_run: str = ""
-    then: str = ""  # "", "deploy", "redeploy" or "convert"
+    then: str = ""  # "", "deploy" or "convert"
 
     @property
     def draft(self) -> Draft:
@@ -291,11 +291,9 @@ async def save(id: str) -> Any:
 
 async def _kept(app: Application, given: Given) -> Application:
     here = server()
-    if given.then in ("deploy", "redeploy"):
+    if given.then == "deploy":
         await require("applications.deploy", f"application/{app.id}")
     deploy.backend_of(here, given.backend).validate(Spec(app.name, given.compose))
-    if given.then == "redeploy" and app.status in ("running", "failed"):
-        await drafts.halt(here, app.id)
     changes: dict[str, Any] = {"description": given.description, "backend": given.backend}
     if given.host_id != (app.host_id or app.deployed_host_id or ""):
         changes["host_id"] = given.host_id or None
@@ -320,7 +318,7 @@ async def _compared(id: str, given: Given, error: Outdated) -> tuple[Given, Said
 
 async def _led_on(app: Application, given: Given, words: str) -> Any:
     """After it was kept: to the deploy's output; else scripts stay in the editor, and others see the application."""
-    if given.then in ("deploy", "redeploy"):
+    if given.then == "deploy":
         try:
             operation = await deploy.deploy(server(), app.id, None, {})
         except RociError as error:

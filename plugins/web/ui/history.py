@@ -13,7 +13,7 @@ from ...domain import applications, operations
 from ...domain.applications import Application, Revision
 from ...domain.operations import Operation
 from ...surfaces.http import actor, needs, require, server
-from ...work import deploy, drafts
+from ...work import deploy
 from .. import shell
 from ..forms import done, sent
 from ..language import _
@@ -65,19 +65,15 @@ def _number(text: str) -> int:
 @routes.post("/<id>/revisions/<int:number>/return")
 @needs("applications.write", on="application/{id}")
 async def return_to(id: str, number: int) -> Any:
-    """A new revision with the text of an earlier one. Deploying it is the next step, or is done, where that was asked:
-    then it may run, for it is stopped before.
-    """
+    """A new revision with the text of an earlier one; and deploy it, where that was asked."""
     form, here = await sent(), server()
     app = await here.read(applications.get, id)
     text = await here.read(lambda: applications.text(app, number))
     await asyncio.to_thread(deploy.backend_of(here, app.backend).validate, Spec(app.name, text))
-    if form.get("then") == "redeploy":
+    if form.get("then") == "deploy":
         await require("applications.deploy", f"application/{id}")
-        if app.status == "running":
-            await drafts.halt(here, id)
-    changed = await here.write(lambda: applications.change(id, compose=text))
-    if form.get("then") == "redeploy":
+    changed = await here.write(lambda: applications.change(id, for_next_deploy=True, compose=text))
+    if form.get("then") == "deploy":
         return redirect(f"/operations/{(await deploy.deploy(here, id, None, {})).id}", 303)
     words = _("Revision %(new)s is as revision %(old)s was. Deploy it to run it.", new=changed.revision, old=number)
     return done(f"/applications/{id}", words)

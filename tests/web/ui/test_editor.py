@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any
 
@@ -127,21 +126,21 @@ async def test_what_is_saved_and_cannot_be_deployed_is_told(client: Client, roci
     assert "not deployed" in await text(client, answer.headers["Location"])
 
 
-async def test_what_runs_is_stopped_saved_and_deployed_by_one_button(
+async def test_what_runs_is_saved_for_its_next_deploy_or_deployed_at_once(
     client: Client, roci: Roci, nas: ScriptedAgent, wiki: Application
 ) -> None:
     path = f"/applications/{wiki.id}/edit"
     app = await roci.write(lambda: applications.begin_deploy(applications.get(wiki.id), nas.agent_id))
     await roci.write(applications.come_up, app, True)
-    assert 'value="redeploy"' in await text(client, path)
+    assert "until then it runs on as it is" in await text(client, path)
     mine = COMPOSE.replace("nginx", "caddy")
-    status, told = await script(client, path, path, compose=mine, seen="1")
-    assert status == 409 and "stop it first" in told["html"]
-    sending = asyncio.create_task(script(client, path, path, compose=mine, seen="1", then="redeploy"))
-    assert (await nas.answer())["type"] == "stop"
-    status, told = await sending
+    status, told = await script(client, path, path, compose=mine, seen="1", host_id=nas.agent_id)
+    assert status == 200 and "Saved as revision 2" in told["html"]
+    status, told = await script(
+        client, path, path, compose=mine + "# 3\n", seen="2", then="deploy", host_id=nas.agent_id
+    )
     assert status == 200 and told["to"].startswith("/operations/")
-    assert (await nas.answer())["compose_yml"] == mine
+    assert (await nas.answer())["compose_yml"] == mine + "# 3\n"
 
 
 async def test_a_docker_run_becomes_a_compose_file_with_scripts_and_without(client: Client) -> None:
