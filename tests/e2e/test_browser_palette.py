@@ -33,7 +33,7 @@ def test_the_palette_goes_and_acts_by_keys_alone(
     )
     assert visitor.barriers() == []
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("/applications$"))
+    page.wait_for_url(re.compile("/applications$"))
 
     before = containers(docker_client, name)[0].attrs["State"]["StartedAt"]
     page.keyboard.press("Control+k")
@@ -70,7 +70,7 @@ def test_keys_go_to_pages_and_to_the_filter_and_never_disturb_who_types(visitor:
     expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
     page.keyboard.press("g")
     page.keyboard.press("l")
-    expect(page).to_have_url(re.compile("/logs$"))
+    page.wait_for_url(re.compile("/logs$"))  # until its scripts are there
     page.keyboard.press("/")
     field = page.get_by_label("Find a container")
     expect(field).to_be_focused()
@@ -101,6 +101,7 @@ def test_on_a_phone_the_menu_opens_and_closes_and_so_does_the_palette(browser: B
     menu.tap()
     pages.get_by_role("link", name="Hosts").tap()
     expect(page).to_have_url(re.compile("/hosts$"))
+    page.wait_for_load_state()
     page.get_by_role("link", name="Find or do").tap()
     page.get_by_role("combobox").fill("logs")
     page.get_by_role("option", name=re.compile("^Logs Page")).tap()

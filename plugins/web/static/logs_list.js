@@ -10,14 +10,41 @@ class Heights {
     this.sums = new Float64Array(1025);
   }
 
-  push(height) {
-    if (this.count === this.each.length) {
-      const [each, sums] = [this.each, this.sums];
-      this.each = new Float64Array(each.length * 2);
-      this.each.set(each);
-      this.sums = new Float64Array(each.length * 2 + 1);
-      this.sums.set(sums);
+  hold(count) {
+    if (count <= this.each.length) return;
+    const [each, sums] = [this.each, this.sums];
+    const size = 2 ** Math.ceil(Math.log2(count));
+    this.each = new Float64Array(size);
+    this.each.set(each);
+    this.sums = new Float64Array(size + 1);
+    this.sums.set(sums);
+  }
+
+  // Other ones: so many, each by its place.
+  fill(count, height) {
+    this.hold(count);
+    for (let at = 0; at < count; at++) this.each[at] = height(at);
+    this.add(count);
+  }
+
+  // So many at the beginning go.
+  drop(count) {
+    this.each.copyWithin(0, count, this.count);
+    this.add(this.count - count);
+  }
+
+  add(count) {
+    this.count = count;
+    this.sums.fill(0, 0, count + 1);
+    for (let at = 1; at <= count; at++) {
+      this.sums[at] += this.each[at - 1];
+      const up = at + (at & -at);
+      if (up <= count) this.sums[up] += this.sums[at];
     }
+  }
+
+  push(height) {
+    this.hold(this.count + 1);
     const at = ++this.count;
     this.each[at - 1] = height;
     let sum = height;
@@ -101,11 +128,14 @@ class LineList {
     return this.row * Math.max(1, Math.ceil(Math.min(line.p.length, SHOWN) / letters));
   }
 
+  guessAll() {
+    this.heights.fill(this.lines.length, (at) => this.guess(this.lines[at]));
+  }
+
   // Everything is another: a new filter, another width.
   show(lines) {
     this.lines = lines;
-    this.heights.cut(0);
-    for (const line of lines) this.heights.push(this.guess(line));
+    this.guessAll();
     this.forget();
     this.soon();
   }
@@ -119,22 +149,19 @@ class LineList {
     this.soon();
   }
 
-  // So many at the beginning are gone, or (less than 0) new; what is looked at stays where it is.
-  moved(count) {
+  // So many at the beginning are gone; what is looked at stays where it is.
+  dropped(count) {
     const off = this.view.scrollTop;
-    const gone = count > 0 ? this.heights.sum(count) : 0;
-    this.heights.cut(0);
-    for (const line of this.lines) this.heights.push(this.guess(line));
-    const come = count < 0 ? this.heights.sum(-count) : 0;
+    const gone = this.heights.sum(count);
+    this.heights.drop(count);
     this.space.style.height = `${this.heights.sum()}px`;
-    if (!this.isFollowing) this.scrollTo(Math.max(off - gone + come, 0));
+    if (!this.isFollowing) this.scrollTo(Math.max(off - gone, 0));
     this.soon();
   }
 
   // Lines came in before the one at the upper edge: it stays there.
   around({ line, off }) {
-    this.heights.cut(0);
-    for (const each of this.lines) this.heights.push(this.guess(each));
+    this.guessAll();
     this.space.style.height = `${this.heights.sum()}px`;
     this.scrollTo(this.heights.sum(Math.max(this.lines.indexOf(line), 0)) + off);
     this.soon();

@@ -322,7 +322,7 @@ class Logs extends Feed {
       while (gone < list.lines.length && list.lines[gone].isGone) gone++;
       if (!gone) continue;
       list.lines.splice(0, gone);
-      list.moved(gone);
+      list.dropped(gone);
     }
     this.isFull = true;
     this.note();

@@ -48,7 +48,11 @@ function choose(form) {
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.getElementById("logs-pick");
   const details = form.querySelector("details");
-  details.addEventListener("toggle", () => loadPick(details));
+  let isFresh = details.open; // it came with the page
+  details.addEventListener("toggle", () => {
+    if (!isFresh) loadPick(details);
+    isFresh = false;
+  });
   form.addEventListener("input", (event) => event.target.id === "pick-filter" && filterPick(event.target.value));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
