@@ -52,7 +52,7 @@ def test_a_terminal_on_this_machine_survives_a_reload_and_ends_with_its_exit_cod
     page.goto(terminal_of(house))
     page.get_by_label("Shell").select_option("sh")
     page.get_by_label("Name", exact=True).fill("night shift")
-    page.get_by_role("button", name="Open", exact=True).click()
+    page.get_by_role("button", name="Open it").click()
     expect(page.get_by_role("button", name="night shift")).to_have_attribute("aria-current", "true")
     expect(screen(page)).to_contain_text(re.compile(r"[$#]"))
     enter(page, "echo $((6*7))wiki ${ROCI_DATA_DIR:-un''set}")
@@ -84,7 +84,7 @@ def test_a_flood_and_a_long_paste_leave_the_page_and_the_server_alive(visitor: V
     page = visitor.page
     page.goto(terminal_of(house))
     page.get_by_label("Shell").select_option("sh")
-    page.get_by_role("button", name="Open", exact=True).click()
+    page.get_by_role("button", name="Open it").click()
     expect(screen(page)).to_contain_text(re.compile(r"[$#]"))
     enter(page, "yes")
     expect(screen(page)).to_contain_text("y")
