@@ -111,9 +111,9 @@ DEFAULT: tuple[str, ...] = (
     "web.recent",
     "web.ui",
     "web.ui.charts",
-    "web.ui.palette",
-    "web.ui.finders",
-    "web.ui.system",
+    "web.ui.palette.pages",
+    "web.ui.palette.finders",
+    "web.ui.server.system",
     "web.install",
 )
 

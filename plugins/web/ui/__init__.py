@@ -6,28 +6,20 @@ from roci import Roci, hookimpl
 
 from ..language import N_
 from ..shell import Page, Tab
-from . import (
-    activity,
-    alerts,
-    applications,
-    automation,
-    containers,
-    dashboard,
-    editor,
-    environment,
-    history,
-    hosts,
-    inventory,
-    joining,
-    logs,
-    metrics,
-    operations,
-    people,
-    policies,
-    settings,
-    system,
-    terminal,
-)
+from . import dashboard
+from .activity import operations
+from .activity import pages as activity
+from .alerts import pages as alerts
+from .applications import editor, environment, history
+from .applications import pages as applications
+from .automation import pages as automation
+from .containers import logs, terminal
+from .containers import pages as containers
+from .hosts import inventory, joining, metrics
+from .hosts import pages as hosts
+from .people import pages as people
+from .policies import pages as policies
+from .server import settings, system
 
 
 @hookimpl

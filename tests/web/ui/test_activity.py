@@ -17,7 +17,7 @@ from roci_plugins.domain.operations import Operation
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
-from roci_plugins.web.ui import acts
+from roci_plugins.web.ui.activity import acts
 
 from .reading import EVIL, text
 

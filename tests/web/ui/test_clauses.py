@@ -9,8 +9,8 @@ import pytest
 from werkzeug.datastructures import MultiDict
 
 from roci import Invalid
-from roci_plugins.web.ui import clauses
-from roci_plugins.web.ui.clauses import Branch
+from roci_plugins.web.ui.policies import clauses
+from roci_plugins.web.ui.policies.clauses import Branch
 
 
 class Leaf(msgspec.Struct):

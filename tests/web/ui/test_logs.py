@@ -19,7 +19,7 @@ from roci_plugins.domain.applications import Application
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
-from roci_plugins.web.ui import logs
+from roci_plugins.web.ui.containers import logs
 from roci_plugins.work import enrol
 
 from .reading import EVIL, text

@@ -10,7 +10,7 @@ from quart.typing import TestClientProtocol as Client
 from roci import Roci, now
 from roci_plugins.agent.sample import ContainerUse, Disk, Memory, Nic, Sample
 from roci_plugins.agent.scripted import ScriptedAgent
-from roci_plugins.web.ui.metrics import charts_of_containers, charts_of_host, gapless, rates
+from roci_plugins.web.ui.hosts.metrics import charts_of_containers, charts_of_host, gapless, rates
 from roci_plugins.work.metrics import ContainerPoint, Metrics
 
 from .reading import text

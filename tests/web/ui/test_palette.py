@@ -19,7 +19,7 @@ from roci_plugins.domain.applications import Application
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
-from roci_plugins.web.ui.palette import Finder, Found, Question
+from roci_plugins.web.ui.palette.pages import Finder, Found, Question
 
 from .reading import EVIL, send, text
 

@@ -14,7 +14,7 @@ from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.providers import NewProvider
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
-from roci_plugins.web.ui.roles import joined, meaning, split
+from roci_plugins.web.ui.people.roles import joined, meaning, split
 
 from .reading import text
 from .test_people import sent, signed_in

@@ -70,7 +70,7 @@ async def test_settings_are_searched_by_all_their_words(client: Client) -> None:
 
 async def test_the_system_page_says_that_all_is_well(client: Client) -> None:
     page = await text(client, "/system")
-    assert "all is well" in page and "SQLite" in page and "web.ui.system" in page and "built in" in page
+    assert "all is well" in page and "SQLite" in page and "web.ui.server.system" in page and "built in" in page
     assert "<html" not in await text(client, "/system?part=state")
 
 

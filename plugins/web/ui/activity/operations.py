@@ -1,0 +1,182 @@
+"""/operations: what was and is done to hosts; one with its output as it comes; a tray of what is under way."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+from quart import Blueprint, Response, redirect, request
+
+from roci import NotFound
+
+from ....agent.hub import Hub
+from ....domain import applications, operations
+from ....domain.applications import Application
+from ....domain.operations import KEPT, Operation
+from ....surfaces.http import actor, needs, returns, roci, server, signed_in
+from ....surfaces.stream import ServerSent, stream
+from ....work.operate import Operator
+from ....work.run import Run
+from ... import shell
+from ...forms import sent
+from ...language import _
+from .. import shown
+from ..applications.places import Place, places
+from . import doings
+
+routes = Blueprint("operations", __name__, url_prefix="/operations")
+routes.app_template_global("title_of")(doings.title)
+PER_PAGE = 50
+IN_TRAY = 8
+MARK = secrets.token_hex(4)  # of this process: pieces of output are numbered anew after a start
+FILTERS = {
+    "status": "status",
+    "kind": "kind",
+    "host": "host_id",
+    "application": "application_name",
+    "who": "actor_name",
+    "of": "application_id",
+}
+
+
+@routes.get("")
+@needs("operations.read")
+async def index() -> Any:
+    """The newest first; those of a status, kind, host, application or somebody where asked."""
+    given = {name: request.args.get(name, "").strip() for name in FILTERS}
+    wanted = {FILTERS[name]: value for name, value in given.items() if value}
+    number = max(_number(request.args.get("page", "")), 1)
+    rows, total = await roci.read(operations.list_, PER_PAGE, (number - 1) * PER_PAGE, **wanted)
+    page = await shell.render(
+        "activity/operations.html",
+        _("Operations"),
+        ("operations",),
+        scripts=("filters.js",),
+        styles=("output.css",),
+        rows=rows,
+        total=total,
+        number=number,
+        last=-(-total // PER_PAGE) or 1,
+        given=given,
+        statuses=("running", *sorted(operations.ENDS)),
+        kinds={name: doings.kind(name) for name in sorted(roci.operations)},
+        hosts=shown.host_rows(server()),
+        names=[row.name for row in await roci.read(applications.all_)],
+        doings=doings,
+        tone=shown.tone,
+    )
+    return page
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
+
+
+@routes.get("/running")
+@signed_in
+async def running() -> Any:
+    """What is under way, for the head of each page, which asks for the part `tray`."""
+    here = server()
+    may_see = here.may(await actor(), "operations.read")
+    rows, total = await here.read(operations.list_, IN_TRAY, status="running") if may_see else ([], 0)
+    return await shell.render(
+        "activity/running.html",
+        _("Operations"),
+        ("operations",),
+        styles=("output.css",),
+        rows=rows,
+        total=total,
+        may_see=may_see,
+        doings=doings,
+        tone=shown.tone,
+    )
+
+
+@routes.get("/<id>")
+@needs("operations.read")
+async def show(id: str) -> Any:
+    """One operation. While it runs, its output comes in by itself."""
+    run = roci.part(Operator).run(id)  # before the row is read: it may end in between
+    row, app = await roci.read(_told, id)
+    output = run.so_far if run and row.status == "running" else row.output
+    return await shell.render(
+        "activity/operation.html",
+        doings.title(row),
+        ("operations", "containers"),
+        scripts=("output.js",),
+        styles=("output.css",),
+        row=row,
+        app=app,
+        places=_places(app) if app and row.kind == "deploy" and row.status == "succeeded" else [],
+        plain=doings.plain(output),
+        is_raw=doings.plain(output) != output,
+        is_cut=len(output) >= KEPT,
+        can_cancel=run is not None and _can_cancel(row),
+        doings=doings,
+        tone=shown.tone,
+    )
+
+
+def _told(id: str) -> tuple[Operation, Application | None]:
+    row = operations.get(id)
+    try:
+        return row, applications.get(row.application_id or "")
+    except NotFound:
+        return row, None
+
+
+def _can_cancel(row: Operation) -> bool:
+    live = server().part(Hub).roster.get(row.host_id)
+    return bool(live and live.link and "cancel" in live.link.capabilities)
+
+
+def _places(app: Application) -> list[Place]:
+    """Where a browser finds what an application publishes."""
+    live = server().part(Hub).roster.get(app.deployed_host_id or "")
+    found = live.containers_of(applications.project_key(app.name)) if live else None
+    every = [place for each in found or () for place in places(each, live.host) if place.url] if live else []
+    return list(dict.fromkeys(every))
+
+
+@routes.get("/<id>/output.txt")
+@needs("operations.read")
+@returns(str, media="text/plain")
+async def output(id: str) -> Any:
+    """All of the output that is kept, or was said so far, as it was said."""
+    run = roci.part(Operator).run(id)
+    row = await roci.read(operations.get, id)
+    text = run.so_far if run and row.status == "running" else row.output
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'inline; filename="{row.kind}-{row.id[:8]}.txt"'}
+    return Response(text, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+@routes.get("/<id>/live")
+@needs("operations.read")
+@returns(str, media="text/event-stream")
+async def follow(id: str) -> Any:
+    """Output as it comes, in numbered pieces. Who had some already says up to where, and of which process that was."""
+    run = roci.part(Operator).run(id)  # before the row is read: it may end in between
+    row = await roci.read(operations.get, id)
+    after = _number(request.args.get("after", "")) if request.args.get("mark") == MARK else -1
+    return stream(roci, _live(run, after) if run else _past(row))
+
+
+async def _past(row: Operation) -> AsyncIterator[ServerSent]:
+    yield ServerSent("end", {"status": row.status, "missed": True})
+
+
+async def _live(run: Run, after: int) -> AsyncIterator[ServerSent]:
+    async for number, text in run.follow(after):
+        yield ServerSent("output", {"number": number, "text": text, "mark": MARK})
+    yield ServerSent("end", {"status": run.ended and run.ended.status, "missed": False})
+
+
+@routes.post("/<id>/cancel")
+@needs("operations.cancel")
+async def cancel(id: str) -> Any:
+    """Ask the agent to stop it."""
+    await sent()
+    here = server()
+    await here.part(Operator).cancel(id)
+    return redirect(f"/operations/{id}", 303)

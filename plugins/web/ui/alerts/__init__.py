@@ -1,0 +1,1 @@
+"""What is wrong, by which rules, who is told, and when nobody is."""

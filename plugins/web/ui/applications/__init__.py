@@ -1,0 +1,1 @@
+"""Applications: the list, one application's tabs, the editor."""

@@ -1,0 +1,80 @@
+"""The tab of an application with its revisions, what differs between them, and what was done to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from quart import Blueprint, redirect, request
+
+from roci import Spec
+
+from ....domain import applications, operations
+from ....domain.applications import Application, Revision
+from ....domain.operations import Operation
+from ....surfaces.http import actor, needs, require, server
+from ....work import deploy
+from ... import shell
+from ...forms import done, sent
+from ...language import _
+from .. import diffs, shown
+from ..activity import doings
+
+routes = Blueprint("history", __name__, url_prefix="/applications")
+LATEST = 20
+
+
+@routes.get("/<id>/history")
+@needs("applications.read", on="application/{id}")
+async def show(id: str) -> Any:
+    """Its revisions, two of them compared where asked (`?from=3&to=5`), and the operations."""
+    asked = [_number(request.args.get(name, "")) for name in ("from", "to")]
+    sees_operations = server().may(await actor(), "operations.read")
+
+    def read() -> tuple[Application, list[Revision], list[Operation], int]:
+        app = applications.get(id)
+        latest, total = operations.list_(LATEST, application_id=id) if sees_operations else ([], 0)
+        return app, applications.revisions(id), latest, total
+
+    app, revisions, latest, total = await server().read(read)
+    texts = {each.number: each.text for each in revisions}
+    older, newer = asked if asked[0] in texts and asked[1] in texts else (0, 0)
+    changed = await asyncio.to_thread(diffs.lines, texts[older], texts[newer]) if older else None
+    return await shell.render(
+        "applications/history.html",
+        _("History"),
+        ("applications", "operations"),
+        shell.Subject("application", id, app.name),
+        styles=("applications.css", "output.css", "diff.css"),
+        app=app,
+        revisions=revisions,
+        latest=latest,
+        total=total,
+        older=older,
+        newer=newer,
+        changed=changed,
+        counts=diffs.counts(changed or []),
+        doings=doings,
+        tone=shown.tone,
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+
+
+@routes.post("/<id>/revisions/<int:number>/return")
+@needs("applications.write", on="application/{id}")
+async def return_to(id: str, number: int) -> Any:
+    """A new revision with the text of an earlier one; and deploy it, where that was asked."""
+    form, here = await sent(), server()
+    app = await here.read(applications.get, id)
+    text = await here.read(lambda: applications.text(app, number))
+    await asyncio.to_thread(deploy.backend_of(here, app.backend).validate, Spec(app.name, text))
+    if form.get("then") == "deploy":
+        await require("applications.deploy", f"application/{id}")
+    changed = await here.write(lambda: applications.change(id, for_next_deploy=True, compose=text))
+    if form.get("then") == "deploy":
+        return redirect(f"/operations/{(await deploy.deploy(here, id, None, {})).id}", 303)
+    words = _("Revision %(new)s is as revision %(old)s was. Deploy it to run it.", new=changed.revision, old=number)
+    return done(f"/applications/{id}", words)

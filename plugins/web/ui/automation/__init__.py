@@ -1,0 +1,1 @@
+"""What CI systems may do, and did."""

@@ -1,0 +1,1 @@
+"""Containers of all hosts: the list, what they say, terminals in them."""

@@ -1,0 +1,1 @@
+"""Hosts: the list, one host's tabs, and how another machine becomes one."""

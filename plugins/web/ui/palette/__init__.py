@@ -1,0 +1,1 @@
+"""Finding and doing things from everywhere."""

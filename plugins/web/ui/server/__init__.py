@@ -1,0 +1,1 @@
+"""This ROCI itself: its settings, and how it is."""
