@@ -64,10 +64,10 @@ def test_keys_go_to_pages_and_to_the_filter_and_never_disturb_who_types(visitor:
     page = visitor.page
     page.goto("/")
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keys of the keyboard")).to_be_visible()
     assert visitor.barriers() == []
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keys of the keyboard")).to_be_hidden()
     page.keyboard.press("g")
     page.keyboard.press("l")
     page.wait_for_url(re.compile("/logs$"))  # until its scripts are there

@@ -77,7 +77,7 @@ def test_a_terminal_on_this_machine_survives_a_reload_and_ends_with_its_exit_cod
     expect(screen(page)).to_contain_text("again")
     page.get_by_role("button", name="Close", exact=True).click()
     expect(page.locator(".sheet")).to_have_count(0)
-    expect(page.get_by_role("toolbar", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("toolbar", name="Keys of the terminal")).to_be_hidden()
 
 
 def test_a_flood_and_a_long_paste_leave_the_page_and_the_server_alive(visitor: Visitor, house: Server) -> None:

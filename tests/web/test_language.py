@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from jinja2 import Environment
+from quart.typing import TestClientProtocol as Client
 
 from roci_plugins.web import language
 from roci_plugins.web.language import Catalogue
@@ -55,8 +56,9 @@ def test_a_language_has_every_text_and_no_other(code: str) -> None:
 @pytest.mark.parametrize("code", others())
 def test_a_translation_stands_for_the_same_values(code: str) -> None:
     for text, translated in language.catalogues()[code].texts.items():
+        counts = set() if isinstance(translated, str) else {"%(num)s", "%(count)s"}
         for form in [translated] if isinstance(translated, str) else translated:
-            assert set(FORMAT.findall(form)) <= set(FORMAT.findall(text)) | {"%(num)s"}, text
+            assert set(FORMAT.findall(form)) <= set(FORMAT.findall(text)) | counts, text
 
 
 def test_each_number_has_its_form() -> None:
@@ -70,3 +72,14 @@ def test_each_number_has_its_form() -> None:
     )
     assert [czech.many("%(num)s host", "%(num)s hosts", count) for count in (1, 3, 5)] == ["host", "hosté", "hostů"]
     assert czech.many("%(num)s key", "%(num)s keys", 2) == "%(num)s keys" and czech.one("Key") == "Key"
+
+
+async def test_a_page_comes_in_the_language_that_the_browser_prefers_or_the_reader_chose(client: Client) -> None:
+    page = await (await client.get("/", headers={"Accept-Language": "de-CH, en;q=0.5"})).get_data(as_text=True)
+    assert '<html lang="de">' in page and "Übersicht" in page
+    client.set_cookie("localhost", language.COOKIE, "en")
+    page = await (await client.get("/", headers={"Accept-Language": "de"})).get_data(as_text=True)
+    assert '<html lang="en">' in page and "Overview" in page
+    client.set_cookie("localhost", language.COOKIE, "xx")
+    page = await (await client.get("/")).get_data(as_text=True)
+    assert '<html lang="en">' in page
