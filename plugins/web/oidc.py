@@ -12,18 +12,12 @@ from ..auth import oidc
 from ..auth.factors import SecondFactorRequired
 from ..auth.oidc import COOKIE, FLOW_LASTS, Flows, Handovers
 from ..auth.sign_in import require_factor
-from ..domain import principals, providers
-from ..domain.providers import Provider
+from ..domain import principals
 from ..surfaces.http import base_url, client_address, public, roci
 from .forms import forget, is_https, local_path, welcome
 from .second import lead_on
 
 routes = Blueprint("oidc_pages", __name__)
-
-
-async def offered() -> list[Provider]:
-    """The providers that the sign-in page shows; none where the plugin is left out."""
-    return await roci.read(providers.enabled) if roci.find(Flows) is not None else []
 
 
 @routes.get("/login/oidc/<provider_id>")

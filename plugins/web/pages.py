@@ -12,12 +12,12 @@ from roci import Actor, RociError, __version__
 
 from ..auth import cookies
 from ..auth.factors import SecondFactorRequired
-from ..auth.sign_in import takes_passwords, with_password
+from ..auth.sign_in import with_password
 from ..core.app import identify, refused
 from ..surfaces.http import check_origin, client_address, public, read_body, roci
 from . import language
-from .forms import check_token, form_token, is_https, local_path, site, welcome
-from .oidc import offered
+from . import login as login_page
+from .forms import check_token, form_token, is_https, local_path, welcome
 from .second import lead_on
 from .ui import dashboard
 
@@ -67,19 +67,7 @@ async def _start() -> Any:
 @public
 async def login_form() -> Any:
     """The form to sign in with, and the other ways there are."""
-    return await _login_page(local_path(request.args.get("next")))
-
-
-async def _login_page(target: str, name: str = "", message: str | None = None) -> str:
-    return await render_template(
-        "login.html",
-        next=target,
-        message=message,
-        name=name[:100],
-        passkeys=not site().trouble,
-        providers=await offered(),
-        passwords=await takes_passwords(roci),
-    )
+    return await login_page.page(local_path(request.args.get("next")))
 
 
 @routes.post("/login")
@@ -102,7 +90,7 @@ async def login() -> Any:
     except RociError as error:
         await refused(roci, error)
         headers = {"Retry-After": str(error.details["retry_after"])} if "retry_after" in error.details else {}
-        return await _login_page(target, name, error.message), error.status, headers
+        return await login_page.page(target, name, error.message), error.status, headers
     response: Any = redirect(target, 303)
     await welcome(person, response, "password")
     return response

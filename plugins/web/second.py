@@ -18,7 +18,9 @@ from ..domain import factors, keyring, principals
 from ..domain.keyring import Keyring
 from ..domain.principals import Principal
 from ..surfaces.http import check_origin, client_address, public, read_body, roci
+from . import login
 from .forms import CEREMONY, STEP, end_step, forget, local_path, remember, site, step, welcome
+from .language import _
 from .qr import as_svg
 
 routes = Blueprint("second", __name__)
@@ -100,8 +102,7 @@ async def second() -> Any:
 
 
 async def _begin_again() -> Any:
-    page = await render_template("login.html", next="/", message="too many wrong codes: sign in again", name="")
-    response: Any = await make_response(page, 401)
+    response: Any = await make_response(await login.page("/", message=_("too many wrong codes: sign in again")), 401)
     end_step(response)
     return response
 

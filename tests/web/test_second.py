@@ -78,7 +78,8 @@ async def test_five_wrong_codes_and_the_password_is_asked_for_again(
     await sign_in(anonymous)
     for _ in range(4):
         assert "this code is wrong" in await text(await anonymous.post("/login/second", form={"code": "000000"}))
-    assert "sign in again" in await text(await anonymous.post("/login/second", form={"code": "000000"}))
+    page = await text(await anonymous.post("/login/second", form={"code": "000000"}))
+    assert "sign in again" in page and 'name="password"' in page
     assert leads_to(await anonymous.post("/login/second", form={"code": code()})) == (303, "/login")
     await sign_in(anonymous)  # the right password, and still no more codes are tried
     refused = await anonymous.post("/login/second", form={"code": code()})
