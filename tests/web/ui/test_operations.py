@@ -162,3 +162,20 @@ async def test_who_may_not_see_operations_sees_no_output(roci: Roci, anonymous: 
 )
 def test_without_scripts_output_is_read_as_a_terminal_leaves_it(said: str, left: str) -> None:
     assert doings.plain(said) == left
+
+
+@pytest.mark.parametrize(
+    "piece", ["x", "\x1b", "\x1b[", "\r", "x\r"], ids=["text", "escapes", "codes", "returns", "written over"]
+)
+def test_one_line_without_end_is_read_once(piece: str) -> None:
+    """Were a MiB of it read again from each place, this would take half an hour."""
+    assert len(doings.plain(piece * (2**20 // len(piece)))) <= 2**20
+
+
+async def test_the_part_with_the_state_reads_no_output(
+    client: Client, wiki: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(doings, "plain", lambda output: read.append(output) or output)
+    assert "<pre" not in await text(client, f"/operations/{wiki}?part=state") and not read
+    assert "<pre" in await text(client, f"/operations/{wiki}") and len(read) == 1

@@ -33,7 +33,7 @@ CONTROLS = {
     "remove": N_("Remove the container %(name)s"),
 }
 ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
+OVERWRITTEN = re.compile(r"^[^\n]*\r(?=[^\r\n])", re.M)  # from where lines begin: else it is quadratic
 
 
 def kind(name: str) -> str:

@@ -100,6 +100,7 @@ async def show(id: str) -> Any:
     run = roci.part(Operator).run(id)  # before the row is read: it may end in between
     row, app = await roci.read(_told, id)
     output = run.so_far if run and row.status == "running" else row.output
+    plain = "" if request.args.get("part") else doings.plain(output)
     return await shell.render(
         "activity/operation.html",
         doings.title(row),
@@ -109,8 +110,8 @@ async def show(id: str) -> Any:
         row=row,
         app=app,
         places=_places(app) if app and row.kind == "deploy" and row.status == "succeeded" else [],
-        plain=doings.plain(output),
-        is_raw=doings.plain(output) != output,
+        plain=plain,
+        is_raw=plain != output,
         is_cut=len(output) >= KEPT,
         can_cancel=run is not None and _can_cancel(row),
         doings=doings,
