@@ -143,10 +143,14 @@ class Terminal:
             reason = f"the agent failed: {type(error).__name__}: {error}"
         finally:
             self._stop()
-            if self._tty:
-                await asyncio.shield(asyncio.ensure_future(self._tty.end()))
-            self.end = said.TerminalEnded(terminal_id=self.id, exit_code=code, reason=reason)
-            self._wake()
+            try:
+                if self._tty:
+                    await asyncio.shield(asyncio.ensure_future(self._tty.end()))
+            except Exception:
+                log.exception("terminal %s: what runs in it may go on", self.id)
+            finally:
+                self.end = said.TerminalEnded(terminal_id=self.id, exit_code=code, reason=reason)
+                self._wake()
 
     async def _ended(self, tty: Tty) -> int | None:
         """The exit code, when the output that belongs to it is here; None when it was closed before."""

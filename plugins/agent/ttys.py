@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import pty
 import pwd
@@ -22,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from roci import StepFailed
+from roci import StepFailed, Unavailable
 
 from . import terminal_wire as said
 from .commands.control import find
@@ -31,6 +32,7 @@ from .engine import SOCKET, Engine, Refused
 from .terminals import Tty
 from .wire import NOT_RUN
 
+log = logging.getLogger("roci.agent")
 GRACE = 2.0  # seconds between telling what runs in a terminal that it is gone, and killing it
 PASSED_ON = ("DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 FOLDERS = ("/bin", "/usr/bin", "/usr/local/bin", "/opt/bin")  # where a container may have a shell
@@ -301,6 +303,8 @@ class ContainerTty:
                 await self._docker.change(self._end_marked)
         except Refused:  # the container is gone, and all in it
             return
+        except Unavailable as error:
+            log.warning("what runs in a terminal of the container %s may go on: %s", self._container[:12], error)
         finally:
             self._answer.close()
 

@@ -6,16 +6,17 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from roci import StepFailed
+from roci import StepFailed, Unavailable
 from roci_plugins.agent import terminal_wire as said
-from roci_plugins.agent.engine import engine
+from roci_plugins.agent.engine import Engine, engine
 from roci_plugins.agent.scripted import until
-from roci_plugins.agent.terminals import Terminals
-from roci_plugins.agent.ttys import Ttys, _members, environment, host_shell
+from roci_plugins.agent.terminals import Terminal, Terminals
+from roci_plugins.agent.ttys import ContainerTty, Ttys, _members, environment, host_shell
 from roci_plugins.agent.worker import Worker
 
 from .test_worker import COMMANDS, Backend, Host
@@ -217,3 +218,41 @@ async def test_what_holds_the_terminal_open_does_not_keep_it_when_its_shell_has_
     await desk.open()
     await desk.type("(trap '' HUP; sleep 300) & exit 3\n", 1)
     assert (await desk.hear("terminal_ended"))["exit_code"] == 3
+
+
+class Gone:
+    """A terminal whose shell has ended, and that cannot be ended."""
+
+    early = b""
+
+    def __init__(self, error: Exception) -> None:
+        self.fd, self._far = os.pipe()
+        self._error = error
+
+    async def open(self, _asked: said.Terminal) -> Gone:
+        return self
+
+    async def resize(self, rows: int, cols: int) -> None: ...
+
+    async def ended(self, _silent: asyncio.Event) -> int | None:
+        os.close(self._far)
+        return 7
+
+    async def end(self) -> None:
+        os.close(self.fd)
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [Unavailable("the engine is gone"), OSError("gone")], ids=["known", "unknown"])
+async def test_a_terminal_that_cannot_be_ended_is_told_to_have_ended(error: Exception) -> None:
+    terminal = Terminal(said.Terminal(terminal_id="t1"), Gone(error), lambda: None)
+    await asyncio.wait([terminal.task], timeout=10)
+    assert terminal.end and terminal.end.exit_code == 7 and terminal.task.exception() is None
+
+
+async def test_a_terminal_in_a_container_lets_go_of_an_engine_that_is_gone(tmp_path: Path) -> None:
+    closed: list[bool] = []
+    answer = SimpleNamespace(close=lambda: closed.append(True))
+    away = Engine(f"unix://{tmp_path}/engine.sock")
+    await ContainerTty(away, "0" * 12, "made", "t1", answer, -1, b"").end()
+    assert closed
