@@ -24,6 +24,17 @@ def test_the_overview_shows_this_machine_and_shuts_nobody_out(visitor: Visitor) 
     assert visitor.barriers() == []
 
 
+def test_the_tray_of_operations_closes_when_one_looks_elsewhere(visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto("/hosts")
+    tray = page.locator("details#running")
+    for look_elsewhere in (lambda: page.keyboard.press("Escape"), lambda: page.locator("main").click()):
+        tray.locator("summary").click()
+        expect(tray.locator(".drop")).to_be_visible()
+        look_elsewhere()
+        expect(tray.locator(".drop")).to_be_hidden()
+
+
 def test_a_host_appears_by_itself_on_the_page_that_waits_for_it_and_is_let_in_there(
     visitor: Visitor, house: Server, new_agent: NewAgent
 ) -> None:

@@ -104,6 +104,15 @@ class LiveStream {
   }
 }
 
+// Menus of rows, and the tray of operations, close when one looks elsewhere.
+function closeMenus(event) {
+  for (const menu of document.querySelectorAll(".drops[open], .tray[open]")) {
+    if (event.type === "click" ? !menu.contains(event.target) : event.key === "Escape") menu.open = false;
+  }
+}
+document.addEventListener("click", closeMenus);
+document.addEventListener("keydown", closeMenus);
+
 // Clocks of what is under way: `data-seconds` is how long it took already when the server wrote that.
 const clocks = new WeakMap();
 

@@ -18,15 +18,6 @@
     htmx.ajax("GET", `${location.pathname}?${given}`, { source: form, target, swap: "morph:outerHTML" });
   }
 
-  // Menus of rows close when one looks elsewhere.
-  function close(event) {
-    for (const menu of document.querySelectorAll(".drops[open], .tray[open]")) {
-      if (event.type === "click" ? !menu.contains(event.target) : event.key === "Escape") menu.open = false;
-    }
-  }
-  document.addEventListener("click", close);
-  document.addEventListener("keydown", close);
-
   for (const form of document.querySelectorAll("form[data-filter]")) {
     if (!window.htmx) continue;
     let timer = 0;
