@@ -19,6 +19,7 @@ from roci_plugins.domain.applications import Application
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
+from roci_plugins.web import language
 from roci_plugins.web.ui.palette.pages import Finder, Found, Question
 
 from .reading import EVIL, send, text
@@ -80,6 +81,12 @@ async def test_containers_are_found_as_text(client: Client, nas: ScriptedAgent) 
     page = await text(client, "/palette?part=found&q=alert(1)")
     assert EVIL not in page and f"Restart {html.escape(EVIL)}" in page
     assert EVIL in await found(client, "nginx")
+
+
+async def test_a_container_is_found_by_the_verbs_of_the_readers_language(client: Client, nas: ScriptedAgent) -> None:
+    client.set_cookie("localhost", language.COOKIE, "de")
+    assert f"{EVIL} neu starten" in await found(client, "neu+starten")
+    assert f"{EVIL} stoppen" in await found(client, "nginx+stoppen")
 
 
 async def test_an_action_is_a_form_that_is_sent(client: Client, roci: Roci) -> None:

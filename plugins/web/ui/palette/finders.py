@@ -64,7 +64,9 @@ def _on_host(roci: Roci, who: Actor, question: Question, live: Live) -> Iterator
     reads, acts = (roci.may(who, action, on) for action in ("containers.logs", "containers.control"))
     opens = roci.may(who, "hosts.terminal", on)
     for each in live.containers or ():
-        verbs = "container logs of restart stop start terminal in" + " " + " ".join(map(_, VERBS))
+        verbs = " ".join(
+            ["container logs of restart stop start terminal in", *(_(each, name="") for each in VERBS.values())]
+        )
         if not question.fits(each.name, each.app or "", host, each.image, verbs, _("Container")):
             continue
         path, name = f"/hosts/{live.host.id}", quote(each.name, safe="")
