@@ -46,6 +46,11 @@ def done(path: str, words: str = "") -> Any:
     return response
 
 
+async def on_to(path: str, back: str, words: str) -> tuple[str, str]:
+    """Where `done` leads when operations have begun: to what tells of them; who may not read that, back with words."""
+    return (path, "") if roci.may(await actor(), "operations.read") else (back, words)
+
+
 def said() -> str | None:
     """What the form before this page had to say. The cookie goes with the answer, see `forget_said`."""
     return unquote(request.cookies.get(SAID, "")) or None

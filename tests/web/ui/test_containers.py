@@ -83,6 +83,21 @@ async def test_several_are_restarted_and_it_says_what_became_of_each(client: Cli
     await text(client, "/containers/done/restart-nothing", 404)
 
 
+async def test_who_may_not_read_operations_is_told_on_the_list(anonymous: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await comes(roci, agent, "nas", *many(2))
+        await someone(roci, anonymous, "hosts.read", "containers.control")
+        mine = [f"{agent.agent_id}/{number:012x}" for number in range(2)]
+        for picked, said in (
+            (mine[:1], "Asked of all that were ticked"),
+            ([mine[1], "nowhere/web"], "Asked of 1 of 2; 1 refused, the first of them web: "),
+        ):
+            page = await text(anonymous, "/containers")
+            answer = await ticked(anonymous, page, "/containers/restart", picked=picked)
+            assert answer.headers["Location"] == "/containers"
+            assert said in await text(anonymous, "/containers")
+
+
 async def test_ticking_nothing_or_another_act_is_refused(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
     assert (await send(client, "/containers", "/containers/restart")).status_code == 422
     picked = f"{nas.agent_id}/0123456789ab"

@@ -178,6 +178,19 @@ async def test_who_may_only_restart_can_neither_remove_nor_manage(
         assert "you need another role" in page and "Restart the machine" not in page
 
 
+async def test_who_may_not_read_operations_is_led_back_with_words(anonymous: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        path = await comes(roci, agent, "nas", RUNS)
+        await someone(roci, anonymous, "hosts.read", "containers.control", "hosts.reboot")
+        asking = asyncio.create_task(send(anonymous, path, f"{path}/containers/{RUNS['id']}/stop"))
+        await agent.answer(success=False, output="no such container")
+        assert (await asking).headers["Location"] == path
+        assert "that went wrong; whoever may read operations sees why" in await text(anonymous, path)
+        answer = await send(anonymous, f"{path}/manage", f"{path}/reboot", confirm="nas")
+        assert answer.headers["Location"] == f"{path}/manage"
+        assert "Reboot: under way" in await text(anonymous, f"{path}/manage")
+
+
 async def test_notes_are_kept_and_other_data_stays(client: Client, roci: Roci) -> None:
     async with scripted_agent(roci) as agent:
         path = await comes(roci, agent, "nas")

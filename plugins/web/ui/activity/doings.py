@@ -8,6 +8,7 @@ import re
 from roci import now
 
 from ....domain.operations import Operation
+from ...forms import on_to
 from ...language import N_, _
 
 KINDS = {
@@ -47,6 +48,17 @@ def title(row: Operation) -> str:
         return _(words, name=row.args.get("container", ""))
     subject = row.application_name or row.args.get("image") or row.args.get("registry_url") or ""
     return f"{kind(row.kind)} {subject}".strip()
+
+
+async def lead(row: Operation, back: str) -> tuple[str, str]:
+    """Where `done` leads when this has begun or gone wrong: to it; who may not read it, back with words."""
+    if row.status == "running":
+        words = _("%(what)s: under way", what=title(row))
+    elif row.status == "succeeded":
+        words = _("%(what)s: done", what=title(row))
+    else:
+        words = _("%(what)s: that went wrong; whoever may read operations sees why", what=title(row))
+    return await on_to(f"/operations/{row.id}", back, words)
 
 
 def seconds(row: Operation) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from quart import Blueprint, redirect, request
+from quart import Blueprint, request
 
 from roci import Actor, Invalid, NotFound, Roci, RociError
 
@@ -19,7 +19,7 @@ from ....domain.operations import Cause, current_cause
 from ....surfaces.http import actor, needs, server
 from ....work import execute
 from ... import shell
-from ...forms import sent
+from ...forms import done, on_to, sent
 from ...language import N_, _
 from .. import lists, shown
 from . import rows as container_rows
@@ -120,7 +120,16 @@ async def act(action: str) -> Any:
     kept[run_id] = refused
     if len(kept) > KEPT:
         kept.popitem(last=False)
-    return redirect(f"/containers/done/{run_id}", 303)
+    return done(*await on_to(f"/containers/done/{run_id}", "/containers", _sum(len(picked), refused)))
+
+
+def _sum(asked: int, refused: Sequence[Refusal]) -> str:
+    """What became of it, for who may not read operations."""
+    if not refused:
+        return _("Asked of all that were ticked: this list tells when it is so")
+    first, begun = refused[0], asked - len(refused)
+    words = N_("Asked of %(begun)s of %(total)s; %(refused)s refused, the first of them %(name)s: %(why)s")
+    return _(words, begun=begun, total=asked, refused=len(refused), name=first.name, why=first.why)
 
 
 async def _begun(here: Roci, who: Actor, action: str, key: str) -> Refusal | None:

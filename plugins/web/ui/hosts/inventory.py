@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quart import Blueprint, redirect, request
+from quart import Blueprint, request
 
 from roci import Conflict, NotFound, RociError
 
@@ -17,9 +17,10 @@ from ....surfaces.http import needs, server, uuid
 from ....work import ask, execute
 from ....work.ask import Found, Stock
 from ... import shell
-from ...forms import sent
+from ...forms import done, sent
 from ...language import N_, _
 from .. import lists
+from ..activity import doings
 
 routes = Blueprint("inventory", __name__, url_prefix="/hosts")
 TITLES = {"images": N_("Images"), "volumes": N_("Volumes"), "networks": N_("Networks")}
@@ -136,7 +137,7 @@ async def pull(id: str) -> Any:
         run = await execute.pull(server(), id, image)
     except RociError as error:
         return await _list(id, "images", image, error)
-    return redirect(f"/operations/{run.operation.id}", 303)
+    return done(*await doings.lead(run.operation, f"/hosts/{id}/images"))
 
 
 @dataclass(frozen=True)
@@ -207,4 +208,4 @@ async def prune(id: str) -> Any:
         run = await execute.prune(server(), id, what, unused)
     except RociError as error:
         return await _prune(id, [kind for kind in PRUNABLE if kind in what], unused, error)
-    return redirect(f"/operations/{run.operation.id}", 303)
+    return done(*await doings.lead(run.operation, f"/hosts/{id}/prune"))

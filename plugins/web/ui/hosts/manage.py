@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Blueprint, redirect
+from quart import Blueprint
 
 from roci import Conflict, Invalid, NotFound, RociError
 
@@ -17,6 +17,7 @@ from ....work import automation, deploy, execute
 from ... import shell
 from ...forms import done, sent
 from ...language import _
+from ..activity import doings
 
 routes = Blueprint("host_manage", __name__)
 NOTES = ("name", "address", "port", "labels")
@@ -113,7 +114,7 @@ async def reboot(id: str) -> Any:
     form, live = await sent(), _live(id)
     _check_typed(form.get("confirm", ""), live)
     run = await execute.reboot(server(), id)
-    return redirect(f"/operations/{run.operation.id}", 303)
+    return done(*await doings.lead(run.operation, f"/hosts/{id}/manage"))
 
 
 @routes.post("/<id>/login")
@@ -122,7 +123,7 @@ async def log_in(id: str) -> Any:
     """Log the host in at a registry with a credential that is kept, and lead to the operation."""
     form = await sent()
     run, _row = await automation.log_in(server(), id, form.get("credential", ""))
-    return redirect(f"/operations/{run.operation.id}", 303)
+    return done(*await doings.lead(run.operation, f"/hosts/{id}/manage"))
 
 
 @routes.post("/<id>/logout")
@@ -131,4 +132,4 @@ async def log_out(id: str) -> Any:
     """Log the host out of a registry, and lead to the operation."""
     form = await sent()
     run = await execute.log_out(server(), id, form.get("registry_url", "").strip())
-    return redirect(f"/operations/{run.operation.id}", 303)
+    return done(*await doings.lead(run.operation, f"/hosts/{id}/manage"))

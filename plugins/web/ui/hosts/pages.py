@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from quart import Blueprint, redirect, request
+from quart import Blueprint, request
 
 from roci import NotFound
 
@@ -19,6 +19,7 @@ from ... import shell
 from ...forms import done, local_path, sent
 from ...language import N_, _
 from .. import lists, shown
+from ..activity import doings
 from ..containers import rows as container_rows
 from ..containers.rows import ContainerRow
 from ..shown import HostRow
@@ -209,4 +210,4 @@ async def _ended(run: Run, path: str, words: str, name: str) -> Any:
         return done(path, _("%(name)s is asked to: this page tells when it is so", name=name))
     if operation.status == "succeeded":
         return done(path, _(words, name=name))
-    return redirect(f"/operations/{operation.id}", 303)
+    return done(*await doings.lead(operation, path))
