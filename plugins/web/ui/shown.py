@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -10,6 +11,8 @@ from roci import Actor, Roci
 
 from ...agent.hub import Hub, Live
 from ...agent.sample import Sample
+from ...domain.applications import Application
+from ...domain.hosts import Host
 from ...work.metrics import Metrics
 from ..language import N_, _
 from ..recent import Recent
@@ -100,9 +103,25 @@ def host_rows(roci: Roci) -> list[HostRow]:
     return sorted(rows, key=lambda row: (order[row.state], row.name.lower()))
 
 
-def choosable(roci: Roci, who: Actor) -> list[HostRow]:
-    """The hosts that forms offer somebody: those that were let in and that they may see, by name."""
+def hosts(roci: Roci, who: Actor) -> list[Host]:
+    """All that somebody may see, those that wait among them."""
+    return [live.host for live in roci.part(Hub).roster.values() if sees(roci, who, live.host.id)]
+
+
+def sees(roci: Roci, who: Actor, host_id: str) -> bool:
+    return roci.may(who, "hosts.read", f"host/{host_id}")
+
+
+def choosable(roci: Roci, who: Actor, *chosen: str | None) -> list[HostRow]:
+    """The hosts that forms offer somebody: those that were let in and that they may see, by name.
+
+    `chosen`: the ids of hosts that are chosen already; a form that left them out would take them back.
+    """
     rows = [row for row in host_rows(roci) if row.state in ("online", "offline")]
-    return sorted(
-        (row for row in rows if roci.may(who, "hosts.read", f"host/{row.id}")), key=lambda row: row.name.lower()
-    )
+    offered = (row for row in rows if row.id in chosen or sees(roci, who, row.id))
+    return sorted(offered, key=lambda row: row.name.lower())
+
+
+def readable(roci: Roci, who: Actor, apps: Iterable[Application]) -> list[Application]:
+    """Those of these applications that somebody may see."""
+    return [app for app in apps if roci.may(who, "applications.read", f"application/{app.id}")]

@@ -48,6 +48,7 @@ async def index() -> Any:
     wanted = {FILTERS[name]: value for name, value in given.items() if value}
     number = max(_number(request.args.get("page", "")), 1)
     rows, total = await roci.read(operations.list_, PER_PAGE, (number - 1) * PER_PAGE, **wanted)
+    who = await actor()
     page = await shell.render(
         "activity/operations.html",
         _("Operations"),
@@ -61,8 +62,8 @@ async def index() -> Any:
         given=given,
         statuses=("running", *sorted(operations.ENDS)),
         kinds={name: doings.kind(name) for name in sorted(roci.operations)},
-        hosts=shown.host_rows(server()),
-        names=[row.name for row in await roci.read(applications.all_)],
+        hosts=shown.choosable(server(), who),
+        names=[app.name for app in shown.readable(server(), who, await roci.read(applications.all_))],
         doings=doings,
         tone=shown.tone,
     )

@@ -11,11 +11,11 @@ from quart import Blueprint, request
 
 from roci import Malformed, now
 
-from ....agent.hub import Hub
 from ....domain import activity, applications
 from ....domain.activity import OUTCOMES, START, Asked, Entry, Mark
+from ....domain.applications import Application
 from ....domain.operations import Operation
-from ....surfaces.http import actor, moment, needs, roci
+from ....surfaces.http import actor, moment, needs, server
 from ... import shell
 from ...language import N_, _
 from .. import lists, shown
@@ -76,9 +76,11 @@ async def index() -> Any:
     """The newest first, or what is older than `?before=`; only some of it, where the address says so."""
     given = {name: lists.asked(name) for name in GIVEN}
     asked, mark = _asked(given), _mark(request.args.get("before", ""))
-    may_see_audit = roci.may(await actor(), "audit.read")
-    found, apps = await roci.read(_read, asked, may_see_audit, mark)
-    names = {live.host.id: live.host.hostname for live in roci.part(Hub).roster.values()}
+    here, who = server(), await actor()
+    may_see_audit = here.may(who, "audit.read")
+    found, known = await here.read(_read, asked, may_see_audit, mark)
+    apps = {app.id: app.name for app in shown.readable(here, who, known)}
+    names = {host.id: host.hostname for host in shown.hosts(here, who)}
     return await shell.render(
         "activity/activity.html",
         _("Activity"),
@@ -103,9 +105,8 @@ async def index() -> Any:
     )
 
 
-def _read(asked: Asked, with_audit: bool, mark: Mark) -> tuple[activity.Page, dict[str, str]]:
-    apps = {app.id: app.name for app in applications.all_()}
-    return activity.page(asked, with_audit, mark, PER_PAGE), apps
+def _read(asked: Asked, with_audit: bool, mark: Mark) -> tuple[activity.Page, list[Application]]:
+    return activity.page(asked, with_audit, mark, PER_PAGE), applications.all_()
 
 
 # --- what was asked ----------------------------------------------------------

@@ -96,7 +96,7 @@ async def index() -> Any:
         rows=await here.part(Courier).shown(rows),
         kinds=[(name, kind(name), _(KINDS[name][1]) if name in KINDS else "") for name in here.part(Courier).notifiers],
         kind=kind,
-        hosts={row.id: row.name for row in shown.host_rows(here)},
+        hosts={row.id: row.name for row in await _hosts()},
         words=words,
     )
 

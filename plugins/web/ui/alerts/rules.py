@@ -9,7 +9,7 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from roci import Invalid, RociError
+from roci import Actor, Invalid, RociError
 
 from ....core import configured
 from ....domain import alerts
@@ -61,12 +61,6 @@ class Tried:
     found: list[replay.Episode] | None
 
 
-def _hosts() -> list[shown.HostRow]:
-    """Those that can have rules, by name."""
-    rows = [row for row in shown.host_rows(server()) if row.state in ("online", "offline")]
-    return sorted(rows, key=lambda row: row.name.lower())
-
-
 def _rows(found: list[Threshold]) -> list[Row]:
     here = {row.id: row for row in shown.host_rows(server())}
     rows = []
@@ -93,21 +87,26 @@ async def index() -> Any:
     return await _index(NEW, [request.args["host"]] if request.args.get("host") else [])
 
 
+def _ruled(who: Actor) -> list[shown.HostRow]:
+    """The hosts that somebody may give rules to, by name."""
+    return [row for row in shown.choosable(server(), who) if server().may(who, "thresholds.create", resource(row.id))]
+
+
 async def _index(
     given: dict[str, str], chosen: list[str], wrong: dict[str, str] | None = None, tried: list[Tried] | None = None
 ) -> Any:
     host_id = uuid(request.args["host"]) if request.args.get("host") else None
     await require("thresholds.list", resource(host_id) if host_id else "")
     found = await roci.read(alerts.thresholds, host_id)
-    hosts, part = _hosts(), request.args.get("part")
-    sees_conditions = part is None and server().may(await actor(), "alerts.read")
+    who, part = await actor(), request.args.get("part")
+    sees_conditions = part is None and server().may(who, "alerts.read")
     page = await shell.render(
         "alerts/rules.html",
         "Rules",
         ("alerts", "hosts", "beats"),
         styles=("alerts.css",),
         rows=_rows(found),
-        hosts=[row for row in hosts if server().may(await actor(), "thresholds.create", resource(row.id))],
+        hosts=_ruled(who),
         narrowed=host_id,
         given=given,
         chosen=chosen,
@@ -164,7 +163,7 @@ async def add() -> Any:
 async def _try(new: NewThreshold, host_id: str) -> Tried:
     await require("metrics.read", resource(host_id))
     values = dataclasses.asdict(dataclasses.replace(new, host_id=host_id))
-    names = {row.id: row.name for row in _hosts()}
+    names = {row.id: row.name for row in shown.choosable(server(), await actor())}
     return Tried(names.get(host_id, host_id), await replay.last_day(server(), Threshold(**values)))
 
 
@@ -239,23 +238,18 @@ def _given(row: Threshold) -> dict[str, str]:
 
 
 async def _show(row: Threshold, given: dict[str, str], wrong: dict[str, str] | None = None) -> Any:
-    who, hosts = await actor(), _hosts()
+    who, told = await actor(), _rows([row])[0]
     may_measure = server().may(who, "metrics.read", resource(row.host_id))
-    name = next((host.name for host in hosts if host.id == row.host_id), "")
     page = await shell.render(
         "alerts/rule.html",
-        name,
+        told.host,
         ("alerts",),
         styles=("alerts.css",),
-        row=_rows([row])[0],
+        row=told,
         given=given,
         wrong=wrong or {},
-        tried=[Tried(name, await replay.last_day(server(), row))] if may_measure else None,
-        others=[
-            each
-            for each in hosts
-            if each.id != row.host_id and server().may(who, "thresholds.create", resource(each.id))
-        ],
+        tried=[Tried(told.host, await replay.last_day(server(), row))] if may_measure else None,
+        others=[each for each in _ruled(who) if each.id != row.host_id],
         metrics=METRICS,
         units=UNITS,
         words=words,

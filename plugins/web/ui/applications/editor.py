@@ -19,7 +19,7 @@ from ....backends import dockerrun, yamltext
 from ....core.app import refused
 from ....domain import applications
 from ....domain.applications import Application
-from ....surfaces.http import needs, require, roci, server
+from ....surfaces.http import actor, needs, require, roci, server
 from ....work import deploy, drafts
 from ....work.drafts import Draft, Judgement, Outdated
 from ... import shell, statics
@@ -115,7 +115,7 @@ async def _page(app: Application | None, given: Given, said: Said) -> Any:
         given=given,
         told=said,
         judged=await _judged(app, given),
-        hosts=_hosts(),
+        hosts=shown.choosable(server(), await actor(), *((app.host_id, app.deployed_host_id) if app else ())),
         backends=list(server().backends),
         tone=shown.tone,
     )
@@ -129,10 +129,6 @@ def _is_script() -> bool:
 
 async def _fragment(name: str, **values: Any) -> str:
     return await render_template(f"ui/applications/editor_{name}.html", **values)
-
-
-def _hosts() -> list[shown.HostRow]:
-    return [row for row in shown.host_rows(server()) if row.state in ("online", "offline")]
 
 
 @dataclass(frozen=True)
@@ -155,7 +151,7 @@ async def _judged(app: Application | None, given: Given) -> Judged:
 @needs("applications.write")
 async def new() -> Any:
     """The form for a new one: a name, a Compose file, a host."""
-    hosts = _hosts()
+    hosts = shown.choosable(server(), await actor())
     mine = next((row.id for row in hosts if row.is_here), hosts[0].id if len(hosts) == 1 else "")
     return await _page(None, Given(host_id=request.args.get("host", mine)), Said())
 

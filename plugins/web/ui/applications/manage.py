@@ -16,7 +16,7 @@ from ....agent.hub import Hub
 from ....domain import applications, hosts
 from ....domain import secrets as stored
 from ....domain.applications import Application
-from ....surfaces.http import needs, server
+from ....surfaces.http import actor, needs, server
 from ....work import ask, deploy
 from ... import shell
 from ...forms import done, sent
@@ -61,7 +61,7 @@ async def _page(app: Application, typed: dict[str, str] | None = None, wrong: Ro
         wrong_form=(typed or {}).get("form", ""),
         host=host.host if host else None,
         is_connected=bool(host and host.is_connected),
-        hosts=[row for row in shown.host_rows(here) if row.state in ("online", "offline")],
+        hosts=shown.choosable(here, await actor(), app.host_id),
         belongings=await _belongings(app),
     )
     return page, wrong.status if wrong else 200

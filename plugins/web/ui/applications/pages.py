@@ -61,17 +61,13 @@ async def index() -> Any:
         counts=approws.counts(found),
         all=len(found),
         given=given,
-        hosts=_hosts(),
+        hosts=shown.choosable(here, await actor()),
         tone=shown.tone,
     )
 
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
-
-
-def _hosts() -> list[shown.HostRow]:
-    return [row for row in shown.host_rows(server()) if row.state in ("online", "offline")]
 
 
 @routes.get("/<id>")
@@ -96,7 +92,7 @@ async def show(id: str) -> Any:
         host=live.host if live else assigned.host if assigned else None,
         is_connected=live.is_connected if live else None,
         has_terminal=bool(live and live.link and "terminal" in live.link.capabilities),
-        hosts=_hosts(),
+        hosts=shown.choosable(here, await actor(), app.host_id),
         panels=await here.part(shell.Shell).panels_of(here, "application", id, await actor()),
         doings=doings,
         tone=shown.tone,

@@ -117,11 +117,11 @@ async def _index(
 async def _choices() -> dict[str, Any]:
     """What keys can be limited to, as far as who asks may see it."""
     here, who = server(), await actor()
-    sees_apps, sees_credentials = here.may(who, "applications.read"), here.may(who, "registries.list")
+    sees_credentials = here.may(who, "registries.list")
     return {
         "hosts": shown.choosable(here, who),
         "credentials": await here.read(registries.list_) if sees_credentials else [],
-        "applications": await here.read(applications.all_) if sees_apps else [],
+        "applications": shown.readable(here, who, await here.read(applications.all_)),
         "all_rights": RIGHTS,
         "rights": rights,
         "tone": shown.tone,

@@ -10,7 +10,6 @@ from quart import Blueprint, request
 
 from roci import Invalid, RociError
 
-from ....agent.hub import Hub
 from ....auth.reasons import reasons
 from ....domain import access, applications, principals, spaces
 from ....domain.access import Explanation
@@ -18,6 +17,7 @@ from ....domain.principals import Principal
 from ....surfaces.http import actor, require, server, signed_in
 from ... import shell
 from ...language import _
+from .. import shown
 from ..wrong import beside
 
 routes = Blueprint("access", __name__, url_prefix="/access")
@@ -83,10 +83,10 @@ async def _answer(given: dict[str, str]) -> Answer:
 
 async def _resources() -> list[tuple[str, str]]:
     """What one may ask about, with its name."""
-    here = server()
+    here, who = server(), await actor()
     apps, rooms = await here.read(lambda: (applications.all_(), spaces.all_()))
     return [
-        *((f"host/{live.host.id}", live.host.hostname) for live in here.part(Hub).roster.values()),
-        *((f"application/{row.id}", row.name) for row in apps),
+        *((f"host/{host.id}", host.hostname) for host in shown.hosts(here, who)),
+        *((f"application/{app.id}", app.name) for app in shown.readable(here, who, apps)),
         *((f"space/{row.name}", row.name) for row in rooms),
     ]

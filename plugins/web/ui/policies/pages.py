@@ -11,10 +11,9 @@ from quart import Blueprint, request
 
 from roci import Invalid, RociError, now
 
-from ....agent.hub import Hub
 from ....domain import hosts, policies
 from ....domain.policies import Decision, Policy
-from ....surfaces.http import base_url, needs, roci, server
+from ....surfaces.http import actor, base_url, needs, roci, server
 from ....work import rehearse
 from ....work.enrol import Doorkeeper
 from ....work.rehearse import Difference
@@ -22,6 +21,7 @@ from ... import shell
 from ...forms import done, sent
 from ...install import install_line
 from ...language import N_, _
+from .. import shown
 from . import clauses, drafts
 from .drafts import Draft
 
@@ -133,7 +133,7 @@ async def index() -> Any:
         scripts=("policies.js",),
         styles=("policies.css",),
         rows=_rows(await roci.read(policies.all_)),
-        waiting=[live.host for live in roci.part(Hub).roster.values() if live.host.status == "pending"],
+        waiting=[host for host in shown.hosts(server(), await actor()) if host.status == "pending"],
         actions=drafts.ACTIONS,
         tones=TONES,
         line=install_line(base_url()),

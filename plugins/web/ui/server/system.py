@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from quart import Blueprint, Response
 
-from roci import Permission, Roci, RociError, __version__, hookimpl, now
+from roci import Actor, Permission, Roci, RociError, __version__, hookimpl, now
 
 from ....agent.hub import Hub
 from ....core import listing
@@ -23,7 +23,7 @@ from ....core.app import refused
 from ....core.listing import Listed
 from ....domain import backups
 from ....domain.events import Recorded
-from ....surfaces.http import needs, server
+from ....surfaces.http import actor, needs, server
 from ....work import backup as archives
 from ....work import usage
 from ....work.health import Health
@@ -32,6 +32,7 @@ from ....work.usage import Usage
 from ... import shell
 from ...forms import sent
 from ...language import _
+from .. import shown
 
 routes = Blueprint("system", __name__, url_prefix="/system")
 CHUNK = 1 << 20  # bytes of a download read at a time
@@ -90,7 +91,7 @@ def _sizes(data: Path) -> dict[str, int]:
     return found
 
 
-def _agents(here: Roci) -> list[Agent]:
+def _agents(here: Roci, who: Actor) -> list[Agent]:
     rows = [
         Agent(
             live.host.id,
@@ -101,7 +102,7 @@ def _agents(here: Roci) -> list[Agent]:
             live.engine_error,
         )
         for live in here.part(Hub).roster.values()
-        if live.is_approved
+        if live.is_approved and shown.sees(here, who, live.host.id)
     ]
     return sorted(rows, key=lambda row: row.name.lower())
 
@@ -130,7 +131,7 @@ async def _page(error: RociError | None = None, recipients: str = "") -> Any:
         ("hosts", "beats", "backup"),
         styles=("admin.css",),
         state=await _state(here),
-        agents=_agents(here),
+        agents=_agents(here, await actor()),
         plugins=_plugins(here),
         versions={"ROCI": __version__, "Python": platform.python_version(), "SQLite": sqlite3.sqlite_version},
         machine=f"{platform.system()} {platform.machine()}",
