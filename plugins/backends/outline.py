@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import composekeys, values
+from . import composekeys, composevalues, values
 from .interpolation import Mention, mentioned, mentions
 from .values import Port, Wrong
 from .yamltext import Document, Path
@@ -211,6 +211,7 @@ def doubts(document: Document) -> list[Doubt]:
         at = ("services", name)
         found += _unknown(document, at, composekeys.SERVICE)
         found += _unknown(document, (*at, "healthcheck"), composekeys.HEALTHCHECK)
+        found += [Doubt(document.line(where), reason) for where, reason in composevalues.wrong(document, at)]
     for kind, known in (("networks", composekeys.NETWORK), ("volumes", composekeys.VOLUME)):
         for name in _mapping(root.get(kind)):
             found += _unknown(document, (kind, name), known)

@@ -14,7 +14,7 @@ _NANOSECONDS = {"us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
 MOST_PORTS = 1000  # published by one application
 _MODES = {"ro", "rw", "z", "Z", "nocopy", "cached", "delegated", "consistent"}
-_PORT = re.compile(
+PORT = re.compile(
     r"(?:(?:(?P<ip>\[[0-9a-fA-F:.]+\]|\d+\.\d+\.\d+\.\d+):)?(?P<host>[\d-]*):)?(?P<inside>[\d-]+)(?:/(?P<protocol>\w+))?"
 )
 
@@ -206,7 +206,7 @@ def _port(item: Any, most: int) -> list[Port]:
         host, inside = text(given.get("published", "")), text(given["target"])
         protocol, ip = text(given.get("protocol", "tcp")), text(given.get("host_ip", ""))
     else:
-        found = _PORT.fullmatch(text(item))
+        found = PORT.fullmatch(text(item))
         if not found:
             raise Wrong(f"{item!r} is no port such as 80, 8080:80 or 127.0.0.1:8080:80/udp")
         host, inside = found["host"] or "", found["inside"]

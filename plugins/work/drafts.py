@@ -81,7 +81,9 @@ async def judge(roci: Roci, draft: Draft) -> Judgement:
             backend.validate(Spec(draft.name or UNNAMED, draft.text))
         except Invalid as error:
             problems.append(_problem(error, draft.text))
-        problems += [Problem(doubt.line, doubt.reason, False) for doubt in outline.doubts(document)]
+        refused = {problem.line for problem in problems}
+        doubts = (doubt for doubt in outline.doubts(document) if doubt.line not in refused)
+        problems += [Problem(doubt.line, doubt.reason, False) for doubt in doubts]
         problems += _clashes(live, draft, list(outline.published(document)))
         return Judgement(tuple(problems[:MOST]), outline.of(document), tuple(outline.variables(document)))
 

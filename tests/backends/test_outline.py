@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from roci_plugins.backends import outline, yamltext
 from roci_plugins.backends.interpolation import Mention, mentioned
 from roci_plugins.backends.outline import Plain, Service, Variable
@@ -85,6 +87,40 @@ def test_a_volume_or_network_that_the_top_level_lacks_is_told() -> None:
         (5, "`networks` at the top level has no `front`: Compose refuses such a file"),
     ]
     assert doubts("include: [other.yaml]\n" + text) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        pytest.param("ports: 8080", "`ports` must be a list", id="ports"),
+        pytest.param("environment: FOO", "`environment` must be a list or a mapping", id="environment"),
+        pytest.param("volumes: /data", "`volumes` must be a list", id="volumes"),
+        pytest.param("image: [a]", "`image` must be a single value", id="image"),
+        pytest.param("ports: ['99999:80']", "'99999' is no port between 1 and 65535", id="port too high"),
+        pytest.param("ports: ['::1:80:70000/udp']", "'70000' is no port between 1 and 65535", id="port of IPv6"),
+        pytest.param("ports: [{target: 99999}]", "'99999' is no port between 1 and 65535", id="long port too high"),
+        pytest.param(
+            "ports: [web]", "'web' is no port such as 80, 8080:80 or 127.0.0.1:8080:80/udp", id="port that is a word"
+        ),
+        pytest.param(
+            "restart: sometimes",
+            "'sometimes' is none of no, always, unless-stopped, on-failure or on-failure:3",
+            id="restart",
+        ),
+    ],
+)
+def test_a_value_that_compose_refuses_is_told_with_its_line(line: str, reason: str) -> None:
+    assert doubts(f"services:\n  web:\n    x-a: x\n    {line}\n") == [(4, reason)]
+
+
+def test_values_that_compose_takes_or_that_variables_decide_are_not_told() -> None:
+    taken = "ports: ['0:80', 80, '8000-8001:80-81', '$P:80', '::1:53:53/udp', {target: 80, app_protocol: http}]"
+    for line in (taken, "restart: no", "restart: on-failure:3", "restart: ${R}", "environment:", "build: .", "user: 7"):
+        assert doubts(f"services:\n  web:\n    x-a: x\n    {line}\n") == []
+
+
+def test_a_service_that_is_only_a_word_is_told() -> None:
+    assert doubts("services:\n  web: nginx\n") == [(2, "the service `web` must be a mapping")]
 
 
 def test_a_version_means_nothing() -> None:
