@@ -58,6 +58,11 @@ class Link:
         self._outbox: asyncio.Queue[str | Farewell] = asyncio.Queue(WAITING)
         self._writer = asyncio.create_task(self._write(), name="link")
 
+    @property
+    def waiting(self) -> int:
+        """Frames that are not sent yet."""
+        return self._outbox.qsize()
+
     def send(self, message: msgspec.Struct) -> None:
         """Raises NotReady when the agent is gone, or does not read."""
         if self.closing:

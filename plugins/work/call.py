@@ -7,7 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 
-from roci import NotReady, StepFailed, TimedOut
+from roci import NotReady, StepFailed, TimedOut, TooMany
 
 from ..agent import wire
 from ..agent.hub import Hub, Live
@@ -15,6 +15,7 @@ from ..agent.link import Link
 
 MOST = 8 * 1024 * 1024  # characters that wait for whoever asked; the oldest go
 MOST_FOLLOWED = 1024 * 1024  # the same of an answer without an end, of which there may be many
+OF_HOST = 64  # questions under way at a host: far fewer than the frames that its link holds, which would be cut off
 CLOSED = 1000  # questions that nobody waits for any more
 SKIPPED = "… {count} characters were skipped: they came faster than they were read …\n"
 SLACK = 5.0  # seconds beyond the agent's own limit
@@ -77,10 +78,11 @@ class Calls:
     async def ask(self, host_id: str, message: wire.Hand) -> AsyncGenerator[str, None]:
         """Yield the answer as it comes. Closing this ends it on the host.
 
-        Raises NotReady for a host that is not there or does not offer this, StepFailed with the host's own words,
-        and TimedOut.
+        Raises NotReady for a host that is not there or does not offer this, TooMany for one that has enough to
+        answer, StepFailed with the host's own words, and TimedOut.
         """
         link = self._hub.able(host_id, wire.kind_of(message))
+        self._check_room(host_id, link)
         most = MOST if message.limit is not None else MOST_FOLLOWED
         call = self._calls[message.command_id] = Call(host_id, link, most)
         try:
@@ -99,6 +101,12 @@ class Calls:
             if call.result is None and not call.lost:
                 with contextlib.suppress(NotReady):
                     link.send(wire.Cancel(command_id=message.command_id))
+
+    def _check_room(self, host_id: str, link: Link) -> None:
+        """What is asked and given up at once also fills the link: a question and its end for each."""
+        under_way = sum(call.host_id == host_id for call in self._calls.values())
+        if under_way >= OF_HOST or link.waiting >= OF_HOST:
+            raise TooMany("this host is busy; try again in a moment", retry_after=1)
 
     def heard(self, live: Live, message: wire.FromAgent) -> bool:
         """Take in what a host said, if it is the answer to a question."""

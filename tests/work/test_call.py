@@ -8,12 +8,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import pytest
 import pytest_asyncio
 
-from roci import NotReady, Roci, StepFailed, TimedOut
+from roci import NotReady, Roci, StepFailed, TimedOut, TooMany
 from roci_plugins.agent import wire
+from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, until
 from roci_plugins.domain import operations
 from roci_plugins.work import call, execute
-from roci_plugins.work.call import MOST, MOST_FOLLOWED, Calls
+from roci_plugins.work.call import MOST, MOST_FOLLOWED, OF_HOST, Calls
 from roci_plugins.work.operate import Operator
 
 from .able import able_agent, heard
@@ -160,3 +161,31 @@ async def test_another_host_cannot_answer(roci: Roci, agent: ScriptedAgent, call
     await agent.say("result", command_id="q1", success=True, output="true")
     await until(coming.done)
     assert coming.result() == "true"
+
+
+@pytest.mark.parametrize("given_up", [False, True], ids=["all wait", "all are given up at once"])
+async def test_more_questions_than_a_host_can_answer_are_refused_and_it_stays(
+    roci: Roci, agent: ScriptedAgent, calls: Calls, given_up: bool
+) -> None:
+    async def ask(number: int) -> None:
+        async for _ in calls.ask(agent.agent_id, wire.Inventory(command_id=f"q{number}", what="images")):
+            pass
+
+    asking = [asyncio.create_task(ask(number)) for number in range(600)]
+    await asyncio.sleep(0)
+    if given_up:
+        for task in asking:
+            task.cancel()
+        await asyncio.wait(asking)
+        asking = [asyncio.create_task(ask(number)) for number in range(600, 1200)]
+        await asyncio.sleep(0)
+    refused = [task for task in asking if task.done() and isinstance(task.exception(), TooMany)]
+    assert len(refused) >= 600 - OF_HOST
+    await heard(roci, agent)
+    live = roci.part(Hub).roster[agent.agent_id]
+    assert live.link and not live.link.closing, "its host is still connected"
+    for task in asking:
+        task.cancel()
+    await asyncio.wait(asking)
+    await heard(roci, agent)
+    assert not calls._calls
