@@ -60,6 +60,7 @@ class Terminal:
         self._asked, self._opener, self._wake = asked, opener, wake
         self._rows, self._cols = asked.rows, asked.cols
         self._tty: Tty | None = None
+        self._fitting: asyncio.Task[None] | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._text = ""  # what was shown and the server has not taken yet
         self._base = self._sent = 0  # where that begins, and how far it was sent
@@ -84,10 +85,20 @@ class Terminal:
         self._typed.append((seq, data.encode(errors="replace")))
         self._write()
 
-    async def resize(self, rows: int, cols: int) -> None:
+    def resize(self, rows: int, cols: int) -> None:
+        """Only the latest size counts: one that comes while another is set waits, and takes the place of who waited."""
         self._rows, self._cols = rows, cols
-        if self._tty and not self.end:
-            await self._tty.resize(rows, cols)
+        if self._tty and (self._fitting is None or self._fitting.done()):
+            self._fitting = asyncio.create_task(self._fit(self._tty))
+
+    async def _fit(self, tty: Tty) -> None:
+        fitted = None
+        while not self.end and fitted != (self._rows, self._cols):
+            fitted = self._rows, self._cols
+            try:
+                await tty.resize(*fitted)
+            except (RociError, OSError) as error:  # it is ending, or its engine is slow: the next one will do
+                log.debug("terminal %s keeps its size: %s", self.id, error)
 
     def taken(self, at: int) -> None:
         """What was shown before is not needed any more."""
@@ -133,7 +144,7 @@ class Terminal:
             self._read_on()
             self._write()
             if (self._rows, self._cols) != (self._asked.rows, self._asked.cols):
-                await self._tty.resize(self._rows, self._cols)
+                self.resize(self._rows, self._cols)
             code = await self._ended(self._tty)
             reason = CLOSED if self._closing.is_set() else ""
         except RociError as error:
@@ -242,7 +253,6 @@ class Terminals:
         self._refused: deque[said.TerminalEnded] = deque(maxlen=MOST)
         self._more = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
-        self._resizing: set[asyncio.Task[None]] = set()
 
     @property
     def can_open(self) -> bool:
@@ -261,7 +271,7 @@ class Terminals:
             case said.TerminalInput():
                 terminal.type(message.seq, message.data)
             case said.TerminalResize():
-                self._resize(terminal, message)
+                terminal.resize(message.rows, message.cols)
             case said.TerminalResume():
                 terminal.resume(message.at)
             case said.TerminalTaken():
@@ -281,18 +291,6 @@ class Terminals:
     def _refuse(self, id: str, code: int | None, reason: str) -> None:
         self._refused.append(said.TerminalEnded(terminal_id=id[:64], exit_code=code, reason=reason))
         self._more.set()
-
-    def _resize(self, terminal: Terminal, asked: said.TerminalResize) -> None:
-        task = asyncio.create_task(self._resized(terminal, asked))
-        self._resizing.add(task)
-        task.add_done_callback(self._resizing.discard)
-
-    @staticmethod
-    async def _resized(terminal: Terminal, asked: said.TerminalResize) -> None:
-        try:
-            await terminal.resize(asked.rows, asked.cols)
-        except (RociError, OSError) as error:  # it is ending, or its engine is slow: the next one will do
-            log.debug("terminal %s keeps its size: %s", terminal.id, error)
 
     # --- the connection ---
 

@@ -22,6 +22,7 @@ STEP = said.WINDOW // 4  # characters after which the agent is told that they we
 LONGEST_FRAME = 32 * 1024  # characters sent to a browser at once
 UNSEEN = 128 * 1024  # characters sent to a browser that it has not shown yet
 SILENCE = 20.0  # seconds after which a viewer is told that all is well, so that proxies keep the connection
+BETWEEN_SIZES = 0.1  # seconds: whoever drags a window's corner means where it ends
 NAME = 60  # characters
 
 
@@ -84,6 +85,8 @@ class Terminal:
         self._text, self._at, self._acknowledged = "", 0, 0  # what was shown, and where that ends
         self._typed: deque[tuple[int, str]] = deque()
         self._received = self._taken = 0  # pieces of input
+        self._size = self._told_size = wish.rows, wish.cols
+        self._sizing: asyncio.TimerHandle | None = None  # until the host may be told of another size
 
     # --- the host ---
 
@@ -115,6 +118,7 @@ class Terminal:
         """Its host is here again: go on where both are."""
         self.is_here = True
         self._say(said.TerminalResume(terminal_id=self.id, at=self._at))
+        self._pass_size()
         for seq, data in self._typed:
             self._say(said.TerminalInput(terminal_id=self.id, seq=seq, data=data))
         self._wake()
@@ -185,8 +189,22 @@ class Terminal:
         self._say(said.TerminalInput(terminal_id=self.id, seq=seq, data=data))
 
     def resize(self, rows: int, cols: int) -> None:
+        """The host is told of the latest size only, and not more often than it can follow."""
         check_size(rows, cols)
-        self._say(said.TerminalResize(terminal_id=self.id, rows=rows, cols=cols))
+        self._size = rows, cols
+        if self._sizing is None:
+            self._pass_size()
+
+    def _pass_size(self) -> None:
+        if self._sizing:
+            self._sizing.cancel()
+        self._sizing = None
+        if self._size == self._told_size or not self.is_here or self.end:
+            return
+        self._say(said.TerminalResize(terminal_id=self.id, rows=self._size[0], cols=self._size[1]))
+        if self.is_here:
+            self._told_size = self._size
+            self._sizing = asyncio.get_running_loop().call_later(BETWEEN_SIZES, self._pass_size)
 
     async def frames(self, viewer: Viewer) -> AsyncIterator[dict[str, Any]]:
         """What its viewer is told, until it has ended or another looks."""

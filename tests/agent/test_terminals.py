@@ -256,3 +256,43 @@ async def test_a_terminal_in_a_container_lets_go_of_an_engine_that_is_gone(tmp_p
     away = Engine(f"unix://{tmp_path}/engine.sock")
     await ContainerTty(away, "0" * 12, "made", "t1", answer, -1, b"").end()
     assert closed
+
+
+class Slow(Gone):
+    """A terminal in a container whose engine takes its time for a size."""
+
+    def __init__(self) -> None:
+        super().__init__(OSError("gone"))
+        self.sizes: list[tuple[int, int]] = []
+        self.may_go_on = asyncio.Event()
+
+    async def open(self, _asked: said.Terminal) -> Slow:
+        return self
+
+    async def resize(self, rows: int, cols: int) -> None:
+        self.sizes.append((rows, cols))
+        await self.may_go_on.wait()
+        if len(self.sizes) == 1:
+            raise Unavailable("the engine is slow")
+
+    async def ended(self, _silent: asyncio.Event) -> int | None:
+        await asyncio.Event().wait()
+        return None
+
+
+async def test_many_sizes_are_set_one_at_a_time_and_only_the_latest_counts() -> None:
+    slow = Slow()
+    terminal = Terminal(said.Terminal(terminal_id="t1"), slow, lambda: None)
+    await until(lambda: terminal._tty)
+    for number in range(1, 1000):
+        terminal.resize(number, 80)
+    await until(lambda: slow.sizes)
+    assert slow.sizes == [(999, 80)]
+    terminal.resize(1, 2)
+    terminal.resize(3, 4)
+    slow.may_go_on.set()
+    assert terminal._fitting
+    await asyncio.wait_for(terminal._fitting, 10)
+    assert slow.sizes == [(999, 80), (3, 4)]
+    terminal.close()
+    await asyncio.wait([terminal.task], timeout=10)
