@@ -38,6 +38,14 @@ def install_line(address: str, options: Iterable[str] = ()) -> str:
     return f"curl -fsSL {checked(address)}/install.sh | sudo sh{arguments}"
 
 
+def line_here() -> str:
+    """The line for a page, to this server as the request calls it; as a comment why, where there can be none."""
+    try:
+        return install_line(base_url())
+    except Malformed as error:
+        return f"# {error.message}"
+
+
 def checked(address: str) -> str:
     """An address that may stand in a script, without a slash at its end. Raises Malformed."""
     if not ADDRESS.fullmatch(address):

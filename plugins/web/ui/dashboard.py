@@ -15,7 +15,7 @@ from ...domain.applications import Application
 from ...domain.operations import Operation
 from ...surfaces.http import base_url, server
 from .. import shell
-from ..install import install_line
+from ..install import line_here
 from ..language import _
 from . import shown
 
@@ -71,7 +71,7 @@ async def show(who: Actor) -> str:
         connected=here.part(Hub).connected,
         most=MOST,
         address=base_url(),
-        line=install_line(base_url()),
+        line=line_here() if sees["hosts"] and "part" not in request.args else "",
         tone=shown.tone,
     )
 

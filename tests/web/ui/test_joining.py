@@ -32,6 +32,15 @@ async def test_a_host_that_comes_appears_and_turns_good_when_it_is_let_in(client
         assert 'class="newcomer good"' in part and "connected and ready" in part
 
 
+@pytest.mark.parametrize("path", ["/", "/policies", "/hosts/add?since=2999-01-01T00:00:00Z"])
+async def test_an_address_that_may_not_stand_in_a_script_is_told_in_place_of_the_line(
+    client: Client, path: str
+) -> None:
+    answer = await client.get(path, headers={"Host": "my_nas:8080"})
+    page = await answer.get_data(as_text=True)
+    assert answer.status_code == 200 and "set public_url" in page and "install.sh" not in page
+
+
 async def test_hosts_of_before_are_not_shown(client: Client, roci: Roci) -> None:
     async with scripted_agent(roci) as agent:
         await agent.register("old")

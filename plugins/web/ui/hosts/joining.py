@@ -13,9 +13,9 @@ from roci import now
 from ....agent.hub import Hub
 from ....core.serve import Listening
 from ....core.settings import is_loopback
-from ....surfaces.http import base_url, moment, needs, server
+from ....surfaces.http import moment, needs, server
 from ... import shell
-from ...install import install_line
+from ...install import line_here
 from ...language import _
 from .. import shown
 
@@ -32,7 +32,7 @@ async def show() -> Any:
         "hosts/add_host.html",
         _("Add a host"),
         ("hosts",),
-        line=install_line(base_url()),
+        line=line_here(),
         is_deaf=_is_deaf(),
         newcomers=_newcomers(moment("since", text)),
         tone=shown.tone,

@@ -13,13 +13,13 @@ from roci import Invalid, RociError, now
 
 from ....domain import hosts, policies
 from ....domain.policies import Decision, Policy
-from ....surfaces.http import actor, base_url, needs, roci, server
+from ....surfaces.http import actor, needs, roci, server
 from ....work import rehearse
 from ....work.enrol import Doorkeeper
 from ....work.rehearse import Difference
 from ... import shell
 from ...forms import done, sent
-from ...install import install_line
+from ...install import line_here
 from ...language import N_, _
 from .. import shown
 from . import clauses, drafts
@@ -136,7 +136,7 @@ async def index() -> Any:
         waiting=[host for host in shown.hosts(server(), await actor()) if host.status == "pending"],
         actions=drafts.ACTIONS,
         tones=TONES,
-        line=install_line(base_url()),
+        line=line_here(),
         network=await drafts.own_network(),
         has_codes=bool(roci.settings.totp_secret),
     )
