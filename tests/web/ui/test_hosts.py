@@ -261,6 +261,7 @@ async def test_a_host_logs_in_with_a_credential_that_is_kept(client: Client, roc
         new = registries.NewCredential("mine", "me", Sensitive("top-secret-word"), registry_url="registry.lan:5000")
         row = await roci.write(registries.add, keyring.of(roci), new)
         page = await text(client, f"{path}/manage")
+        assert '<a href="/automation/registries">Registry credentials' in page
         assert "mine (registry.lan:5000)" in page and "top-secret-word" not in page
         answer = await send(client, f"{path}/manage", f"{path}/login", credential=row.id)
         assert answer.headers["Location"].startswith("/operations/")
