@@ -27,22 +27,28 @@ class Listed:
 
 def of(pm: pluggy.PluginManager) -> Iterator[Listed]:
     """Those that are loaded, in the order they are asked."""
+    installed = _installed()
     for name, plugin in pm.list_name_plugin():
         if plugin is not None:
             callers = pm.get_hookcallers(plugin) or []
-            yield Listed(name, _origin(name, plugin), sorted(caller.name for caller in callers))
+            yield Listed(name, _origin(name, plugin, installed), sorted(caller.name for caller in callers))
 
 
 def left_out(name: str) -> Listed:
     """One that the settings disable."""
-    return Listed(name, _origin(name, None), [], True)
+    return Listed(name, _origin(name, None, _installed()), [], True)
 
 
-def _origin(name: str, plugin: object) -> str:
+def _origin(name: str, plugin: object, installed: dict[str, str]) -> str:
     """Built in, a file of the operator's, or the distribution that installed it."""
-    for entry in importlib.metadata.entry_points(group="roci"):
-        if entry.name == name and entry.dist:
-            return f"{entry.dist.name} {entry.dist.version}"
+    if name in installed:
+        return installed[name]
     if name.startswith("local."):
         return str(getattr(plugin, "__file__", "plugins_dir"))
     return BUILT_IN
+
+
+def _installed() -> dict[str, str]:
+    """Distributions by the name of their plugin. Looking for them reads many files."""
+    entries = importlib.metadata.entry_points(group="roci")
+    return {entry.name: f"{entry.dist.name} {entry.dist.version}" for entry in entries if entry.dist}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from quart import Blueprint, Quart, has_request_context, request
+from quart import Blueprint, Quart, g, has_request_context, request
 
 CATALOGUES = Path(__file__).parent / "translations"
 COOKIE = "roci_language"
@@ -56,6 +56,12 @@ def language() -> str:
     """That of who asks: as chosen here, else as the browser prefers."""
     if not has_request_context():
         return ENGLISH
+    if "language" not in g:  # a page asks for each of its texts
+        g.language = _wanted()
+    return str(g.language)
+
+
+def _wanted() -> str:
     preferred = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
     wanted = (request.cookies.get(COOKIE, ""), *preferred)
     return next((code for code in wanted if code in catalogues()), ENGLISH)

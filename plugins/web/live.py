@@ -26,6 +26,7 @@ from .forms import form_token
 
 routes = Blueprint("live", __name__)
 PAUSE = 1.0  # seconds between two notices to one page
+ALIVE = 15.0  # seconds without a notice after which pages are told that there was none
 BEATS = 5.0  # seconds between two of `beats`
 MOST = 20  # topics of one page
 TOPICS = {
@@ -71,7 +72,12 @@ class Changes:
         try:
             yield ServerSent("ready", __version__)
             while True:
-                for topic in await reader.take():
+                try:
+                    async with asyncio.timeout(ALIVE):
+                        topics = await reader.take()
+                except TimeoutError:
+                    topics = {"alive"}
+                for topic in sorted(topics):
                     yield ServerSent(topic, "")
                 await asyncio.sleep(PAUSE)
         finally:
@@ -91,11 +97,11 @@ class Reader:
             self._changed |= wanted
             self._any.set()
 
-    async def take(self) -> list[str]:
+    async def take(self) -> set[str]:
         await self._any.wait()
         self._any.clear()
         changed, self._changed = self._changed, set()
-        return sorted(changed)
+        return changed
 
 
 @routes.get("/live")

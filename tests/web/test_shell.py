@@ -14,6 +14,7 @@ from roci_plugins.agent.scripted import scripted_agent
 from roci_plugins.domain import access, credentials
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.surfaces.http import needs
+from roci_plugins.web import live
 from roci_plugins.web.live import Changes
 from roci_plugins.web.shell import Page, Panel, Subject, Tab, render
 from roci_plugins.work import enrol
@@ -91,4 +92,13 @@ async def test_a_page_hears_of_its_topics_once_however_often_they_change(roci: R
         await enrol.approve(roci, agent.agent_id)
         async with asyncio.timeout(10):
             assert (await waiting).event == "hosts"
+    await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_page_hears_that_it_is_connected_where_nothing_changes(
+    roci: Roci, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "ALIVE", 0.01)
+    following = roci.part(Changes).follow({"hosts"})
+    assert [(await anext(following)).event for _each in range(2)] == ["ready", "alive"]
     await following.aclose()  # type: ignore[attr-defined]

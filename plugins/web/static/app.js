@@ -2,6 +2,8 @@
 // reader has them, and says when it is not live or its reader is signed out. Scripts of single pages use `roci`.
 "use strict";
 
+const SILENCE = 40000; // milliseconds without a word, after which a connection counts as lost
+
 const roci = {
   // Times in the reader's own zone and words.
   localTimes(within) {
@@ -14,6 +16,11 @@ const roci = {
     }
   },
 
+  // Milliseconds until the next attempt to connect: a server that restarts is back soon, one that is away for long is not.
+  longer(wait, since) {
+    return Math.min(wait * 2, Date.now() - since < 60000 ? 3000 : 15000);
+  },
+
   // Whether something typed would be lost: scripts of editors put their questions here.
   unsaved: [],
 
@@ -23,7 +30,7 @@ const roci = {
 
   // Asks the server who is there. Tells the reader, and gives all forms the token of the present stay.
   async checkSession() {
-    const answer = await fetch("/token", { headers: { Accept: "application/json" } });
+    const answer = await fetch("/token", { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(5000) });
     document.getElementById("signed-out").hidden = answer.status !== 401;
     if (!answer.ok) return false;
     const { token } = await answer.json();
@@ -58,6 +65,7 @@ class LiveStream {
     this.wait = 1000;
     this.wasLive = false;
     document.addEventListener("visibilitychange", () => this.follow());
+    window.addEventListener("online", () => this.silent());
     window.addEventListener("pagehide", () => this.close());
     window.addEventListener("pageshow", () => this.follow());
     this.follow();
@@ -70,6 +78,7 @@ class LiveStream {
 
   close() {
     clearTimeout(this.timer);
+    clearTimeout(this.watch);
     this.source?.close();
     this.source = null;
   }
@@ -78,12 +87,29 @@ class LiveStream {
     const source = (this.source = new EventSource(this.url));
     source.addEventListener("ready", (event) => this.ready(JSON.parse(event.data)));
     source.addEventListener("error", () => this.lost());
+    source.addEventListener("alive", () => this.heard());
     for (const topic of this.topics) source.addEventListener(topic, () => this.tell(topic));
+    this.heard();
+  }
+
+  // The server says something every fifteen seconds: a connection that is silent for long is none.
+  heard() {
+    clearTimeout(this.watch);
+    this.watch = setTimeout(() => this.silent(), SILENCE);
+  }
+
+  // Other connections of this page are as dead: they hear of it.
+  silent() {
+    if (!this.source) return;
+    document.body.dispatchEvent(new CustomEvent("live-silent"));
+    this.lost();
   }
 
   ready(version) {
     document.getElementById("link").hidden = true;
     this.wait = 1000;
+    this.lostAt = 0;
+    this.heard();
     const mine = document.querySelector('meta[name="roci-version"]').content;
     if (version !== mine && !roci.isUnsaved()) location.reload();
     else if (this.wasLive) this.topics.forEach((topic) => this.tell(topic));
@@ -93,12 +119,14 @@ class LiveStream {
   async lost() {
     this.close();
     document.getElementById("link").hidden = false;
-    await roci.checkSession().catch(() => false);
+    this.lostAt ||= Date.now();
     this.timer = setTimeout(() => this.follow(), this.wait);
-    this.wait = Math.min(this.wait * 2, 15000);
+    this.wait = roci.longer(this.wait, this.lostAt);
+    await roci.checkSession().catch(() => false);
   }
 
   tell(topic) {
+    this.heard();
     document.body.dispatchEvent(new CustomEvent(`live-${topic.replaceAll("/", "-")}`));
     document.body.dispatchEvent(new CustomEvent("live", { detail: topic }));
   }

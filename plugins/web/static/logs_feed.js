@@ -78,6 +78,7 @@ class Feed {
     stream.addEventListener("over", () => this.close());
     stream.addEventListener("open", () => {
       this.wait = 1000;
+      this.lostAt = 0;
       this.note();
     });
     stream.addEventListener("error", () => this.lost());
@@ -93,10 +94,13 @@ class Feed {
     this.close();
     this.isLost = true;
     this.note();
+    this.lostAt ||= Date.now();
+    this.later = setTimeout(() => {
+      this.isLost = false;
+      this.open();
+    }, this.wait);
+    this.wait = roci.longer(this.wait, this.lostAt);
     await roci.checkSession().catch(() => false);
-    this.isLost = false;
-    this.later = setTimeout(() => this.open(), this.wait);
-    this.wait = Math.min(this.wait * 2, 15000);
   }
 
   // Something changed on a host: what had ended may be back.

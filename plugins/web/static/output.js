@@ -355,6 +355,10 @@
       source.addEventListener("output", (event) => this.heard(JSON.parse(event.data)));
       source.addEventListener("end", (event) => this.ended(JSON.parse(event.data)));
       source.addEventListener("error", () => this.lost());
+      source.addEventListener("open", () => {
+        this.wait = 1000;
+        this.lostAt = 0;
+      });
     }
 
     heard({ number, text, mark }) {
@@ -382,8 +386,9 @@
 
     async lost() {
       this.close();
+      this.lostAt ||= Date.now();
       this.timer = setTimeout(() => this.follow(), this.wait);
-      this.wait = Math.min(this.wait * 2, 15000);
+      this.wait = roci.longer(this.wait, this.lostAt);
       await roci.checkSession().catch(() => false);
     }
 
@@ -399,6 +404,7 @@
       const answer = await fetch(this.node.dataset.whole);
       if (!answer.ok) return;
       const text = await answer.text();
+      if (!text) return this.missed(); // what was seen is more than what is kept
       this.clear();
       document.getElementById("missed").hidden = true;
       this.write(text);
@@ -420,6 +426,7 @@
   button.addEventListener("click", () => copy(node));
   output.write(said);
   output.isPinned = Boolean(node.dataset.follow);
+  document.body.addEventListener("live-silent", () => output.source && output.lost());
   if ("raw" in node.dataset) output.load();
   output.follow();
 })();

@@ -188,6 +188,12 @@
       this.wait = Math.min(this.wait * 2, 8000);
     }
 
+    drop() {
+      const socket = this.socket;
+      this.lost({});
+      socket.close();
+    }
+
     leave(word) {
       this.isElsewhere = true;
       this.tell(word);
@@ -372,6 +378,10 @@
   function again() {
     for (const each of all) if (!each.socket && !each.isOver && !each.isElsewhere && each.term.element) each.connect();
   }
+  // The page's own stream fell silent: sockets that still seem open are as dead.
+  document.body.addEventListener("live-silent", () => {
+    for (const each of all) if (each.socket) each.drop();
+  });
   window.addEventListener("online", again);
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && again());
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
 from roci import Actor, Permission, Roci, RociError, __version__, hookimpl, now
 
@@ -132,7 +132,7 @@ async def _page(error: RociError | None = None, recipients: str = "") -> Any:
         styles=("admin.css",),
         state=await _state(here),
         agents=_agents(here, await actor()),
-        plugins=_plugins(here),
+        plugins=[] if request.args.get("part") else await asyncio.to_thread(_plugins, here),
         versions={"ROCI": __version__, "Python": platform.python_version(), "SQLite": sqlite3.sqlite_version},
         machine=f"{platform.system()} {platform.machine()}",
         data=here.settings.data,
