@@ -6,16 +6,20 @@ import asyncio
 import re
 
 import pytest
+from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from roci import Roci
 from roci_plugins.agent.hub import Hub
-from roci_plugins.agent.scripted import ScriptedAgent, until
+from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
 from roci_plugins.domain import applications, operations
 from roci_plugins.domain.applications import Application
-from roci_plugins.work import deploy
+from roci_plugins.domain.rules import Rule
+from roci_plugins.surfaces.http import documented
+from roci_plugins.work import deploy, enrol
 
 from .reading import EVIL, send, text
+from .test_editor import somebody
 from .test_operations import watcher
 
 COMPOSE = "services:\n  web:\n    image: nginx:1.27\n  db:\n    image: postgres\n"
@@ -179,3 +183,47 @@ async def test_who_may_only_look_sees_no_buttons(roci: Roci, anonymous: Client, 
         assert not re.search(r"formaction|popovertarget|/edit|Delete|>Deploy<|/operations/", told), page
     for action in ("deploy", "stop", "delete", "manage", "revisions/1/return", "containers/wiki-web-1/stop"):
         assert (await anonymous.post(f"{path}/{action}")).status_code == 403
+
+
+CHANGES = (
+    ("edit", {"compose": COMPOSE.replace("nginx", "caddy"), "seen": "1", "then": "deploy", "host_id": "{other}"}),
+    ("edit", {"compose": COMPOSE.replace("nginx", "caddy"), "seen": "1", "host_id": "{other}"}),
+    ("check", {"compose": COMPOSE}),
+    ("deploy", {"host_id": "{other}"}),
+    ("manage", {"description": "mine", "host_id": "{other}"}),
+    ("revisions/1/return", {"then": "deploy"}),
+    ("delete", {"confirm": "wiki"}),
+    ("stop", {}),
+    ("start", {}),
+    ("restart", {}),
+)
+
+
+async def test_all_rights_on_one_application_change_nothing_as_in_the_api(
+    roci: Roci, anonymous: Client, wiki: Application
+) -> None:
+    async with scripted_agent(roci) as other:
+        await other.register("other")
+        await enrol.approve(roci, other.agent_id)
+        await somebody(roci, anonymous, Rule("applications.*", f"application/{wiki.id}"))
+        path, before = f"/applications/{wiki.id}", await roci.read(operations.list_, 1)
+        for page in (path, f"{path}/compose", f"{path}/history", f"{path}/manage"):
+            told = await text(anonymous, page)
+            assert not re.search(r"formaction|popovertarget|/edit|Delete|>Deploy<", told), page
+        await text(anonymous, f"{path}/edit", 403)
+        for where, form in CHANGES:
+            fields = {name: value.format(other=other.agent_id) for name, value in form.items()}
+            answer = await send(anonymous, "/account", f"{path}/{where}", **fields)
+            assert answer.status_code == 403, where
+        assert (await anonymous.post(f"/api/v1{path}/deploy", json={"agent_id": other.agent_id})).status_code == 403
+        assert (await anonymous.put(f"/api/v1{path}", json={"agent_id": other.agent_id})).status_code == 403
+        assert (await roci.read(operations.list_, 1))[1] == before[1]
+        assert (await roci.read(applications.get, wiki.id)).revision == 1
+
+
+def test_no_way_changes_an_application_by_a_right_on_that_one_only(app: Quart) -> None:
+    notes = {rule.rule: documented(app.view_functions[rule.endpoint]) for rule in app.url_map.iter_rules()}
+    changing = ("applications.write", "applications.deploy", "applications.remove")
+    found = {path: note.on for path, note in notes.items() if note.access in changing}
+    assert {"/applications/<id>/deploy", "/api/v1/applications/<id>/deploy"} <= found.keys()
+    assert not {path for path, on in found.items() if on}

@@ -157,7 +157,7 @@ async def new() -> Any:
 
 
 @routes.get("/<id>/edit")
-@needs("applications.write", on="application/{id}")
+@needs("applications.write")
 async def edit(id: str) -> Any:
     """The form with its file as it is, or as it was at `?revision=`."""
     app = await roci.read(applications.get, id)
@@ -182,7 +182,7 @@ async def check_new() -> Any:
 
 
 @routes.post("/<id>/check")
-@needs("applications.write", on="application/{id}")
+@needs("applications.write")
 async def check(id: str) -> Any:
     """The same, of an application's text."""
     form = await sent()
@@ -267,7 +267,7 @@ async def convert() -> Any:
 
 @routes.post("/<id>/edit")
 @_keeping
-@needs("applications.write", on="application/{id}")
+@needs("applications.write")
 async def save(id: str) -> Any:
     """Keep a new revision. Where somebody else did so meanwhile, nothing is lost: the difference is shown."""
     form, wrong = await _form()
@@ -289,7 +289,7 @@ async def save(id: str) -> Any:
 async def _kept(app: Application, given: Given) -> Application:
     here = server()
     if given.then == "deploy":
-        await require("applications.deploy", f"application/{app.id}")
+        await require("applications.deploy")
     deploy.backend_of(here, given.backend).validate(Spec(app.name, given.compose))
     changes: dict[str, Any] = {"description": given.description, "backend": given.backend}
     if given.host_id != (app.host_id or app.deployed_host_id or ""):

@@ -64,7 +64,7 @@ def _number(text: str) -> int:
 
 
 @routes.post("/<id>/revisions/<int:number>/return")
-@needs("applications.write", on="application/{id}")
+@needs("applications.write")
 async def return_to(id: str, number: int) -> Any:
     """A new revision with the text of an earlier one; and deploy it, where that was asked."""
     form, here = await sent(), server()
@@ -72,7 +72,7 @@ async def return_to(id: str, number: int) -> Any:
     text = await here.read(lambda: applications.text(app, number))
     await asyncio.to_thread(deploy.backend_of(here, app.backend).validate, Spec(app.name, text))
     if form.get("then") == "deploy":
-        await require("applications.deploy", f"application/{id}")
+        await require("applications.deploy")
     changed = await here.write(lambda: applications.change(id, for_next_deploy=True, compose=text))
     if form.get("then") == "deploy":
         return redirect(f"/operations/{(await deploy.deploy(here, id, None, {})).id}", 303)

@@ -94,7 +94,7 @@ async def _of(host_id: str, kind: str, project: str) -> list[str] | None:
 
 
 @routes.post("/<id>/manage")
-@needs("applications.write", on="application/{id}")
+@needs("applications.write")
 async def change(id: str) -> Any:
     """Describe it anew, or give it to another host: the next deploy goes there."""
     form, here = await sent(), server()
@@ -119,7 +119,7 @@ async def change(id: str) -> Any:
 
 
 @routes.post("/<id>/delete")
-@needs("applications.remove", on="application/{id}")
+@needs("applications.remove")
 async def delete(id: str) -> Any:
     """Take it down and forget it, once its name was typed; with those of its volumes that were ticked."""
     form, here = await sent(), server()

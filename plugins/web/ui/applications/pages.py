@@ -131,7 +131,7 @@ async def compose(id: str) -> Any:
 
 
 @routes.post("/<id>/deploy")
-@needs("applications.deploy", on="application/{id}")
+@needs("applications.deploy")
 async def begin(id: str) -> Any:
     """Deploy it, with secrets for this one time as lines NAME=value, and newer images, and lead to the output."""
     form = await sent()
@@ -143,7 +143,7 @@ async def begin(id: str) -> Any:
 
 
 @routes.post("/<id>/<action>")
-@needs("applications.deploy", on="application/{id}")
+@needs("applications.deploy")
 async def act(id: str, action: str) -> Any:
     """Stop, start or restart it, and lead back to where that was asked."""
     form, here = await sent(), server()

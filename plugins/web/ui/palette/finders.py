@@ -94,7 +94,7 @@ def _of_application(roci: Roci, who: Actor, row: Application) -> Iterator[Found]
     if not roci.may(who, "applications.read", on):
         return
     yield Found("application", row.name, path, _(row.status), f"{row.description} stack")
-    if roci.may(who, "applications.deploy", on):
+    if roci.may(who, "applications.deploy"):
         if row.status != "deploying":
             yield Found("action", _("Deploy %(name)s", name=row.name), f"{path}/deploy", word, form={})
         for verb in ("restart", "stop") if row.status == "running" else ("start",) if row.status == "stopped" else ():
@@ -103,7 +103,7 @@ def _of_application(roci: Roci, who: Actor, row: Application) -> Iterator[Found]
                 yield Found("action", label, f"{path}/{verb}", word, form={"back": path})
     if row.deployed_host_id and roci.may(who, "containers.logs", on):
         yield Found("action", _("Logs of %(name)s", name=row.name), f"{path}/logs", word)
-    if roci.may(who, "applications.write", on):
+    if roci.may(who, "applications.write"):
         yield Found("action", _("Edit %(name)s", name=row.name), f"{path}/edit", word, "compose change")
 
 
