@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -11,11 +11,18 @@ from quart import request
 
 T = TypeVar("T")
 LONGEST = 200  # characters of a text to look for
+DIGITS = 8  # of a number
 
 
 def asked(name: str = "q") -> str:
     """A text of the address."""
     return request.args.get(name, "").strip()[:LONGEST]
+
+
+def number(name: str) -> int | None:
+    """A whole number of the address; None for none, and for what is no such number."""
+    text = request.args.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
 
 
 def one_of(name: str, allowed: Collection[str]) -> str:
@@ -78,8 +85,21 @@ class Leaf(Generic[T]):
 
 def leaf(rows: list[T], size: int) -> Leaf[T]:
     """That which the address asks for, or the nearest there is."""
-    text = request.args.get("page", "1")
-    wanted = int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
-    last = max(-(-len(rows) // size), 1)
-    number = min(max(wanted, 1), last)
-    return Leaf(rows[(number - 1) * size : number * size], len(rows), number, last)
+    at, last = _nearest(len(rows), size)
+    return Leaf(rows[(at - 1) * size : at * size], len(rows), at, last)
+
+
+async def leaf_of(read: Callable[[int, int], Awaitable[tuple[list[T], int]]], size: int) -> Leaf[T]:
+    """The same of what `read(limit, offset)` answers, with how much there is in all."""
+    wanted = max(number("page") or 1, 1)
+    rows, total = await read(size, (wanted - 1) * size)
+    at, last = _nearest(total, size)
+    if at != wanted:
+        rows, total = await read(size, (at - 1) * size)
+    return Leaf(rows, total, at, last)
+
+
+def _nearest(total: int, size: int) -> tuple[int, int]:
+    """The number of that page, and of the last."""
+    last = max(-(-total // size), 1)
+    return min(max(number("page") or 1, 1), last), last

@@ -21,7 +21,7 @@ from ....work.run import Run
 from ... import shell
 from ...forms import sent
 from ...language import _
-from .. import shown
+from .. import lists, shown
 from ..applications.places import Place, places
 from . import doings
 
@@ -46,8 +46,7 @@ async def index() -> Any:
     """The newest first; those of a status, kind, host, application or somebody where asked."""
     given = {name: request.args.get(name, "").strip() for name in FILTERS}
     wanted = {FILTERS[name]: value for name, value in given.items() if value}
-    number = max(_number(request.args.get("page", "")), 1)
-    rows, total = await roci.read(operations.list_, PER_PAGE, (number - 1) * PER_PAGE, **wanted)
+    leaf = await lists.leaf_of(lambda limit, offset: roci.read(operations.list_, limit, offset, **wanted), PER_PAGE)
     who = await actor()
     page = await shell.render(
         "activity/operations.html",
@@ -55,10 +54,7 @@ async def index() -> Any:
         ("operations",),
         scripts=("filters.js",),
         styles=("output.css",),
-        rows=rows,
-        total=total,
-        number=number,
-        last=-(-total // PER_PAGE) or 1,
+        **vars(leaf),
         given=given,
         statuses=("running", *sorted(operations.ENDS)),
         kinds={name: doings.kind(name) for name in sorted(roci.operations)},
@@ -68,10 +64,6 @@ async def index() -> Any:
         tone=shown.tone,
     )
     return page
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
 
 
 @routes.get("/running")
@@ -160,7 +152,7 @@ async def follow(id: str) -> Any:
     """Output as it comes, in numbered pieces. Who had some already says up to where, and of which process that was."""
     run = roci.part(Operator).run(id)  # before the row is read: it may end in between
     row = await roci.read(operations.get, id)
-    after = _number(request.args.get("after", "")) if request.args.get("mark") == MARK else -1
+    after = lists.number("after") or 0 if request.args.get("mark") == MARK else -1
     return stream(roci, _live(run, after) if run else _past(row))
 
 

@@ -21,7 +21,7 @@ from ....work.alerts.live import Judge
 from ... import shell
 from ...forms import done, is_https, local_path, sent
 from ...language import _
-from .. import shown
+from .. import lists, shown
 from . import channels, quiet, words
 from . import rules as alert_rules
 
@@ -94,15 +94,13 @@ async def index() -> Any:
     host_id = uuid(request.args["host"]) if request.args.get("host") else None
     await require("alerts.read", resource(host_id) if host_id else "")
     wanted = {"type": _one_of("type", TYPES), "severity": _one_of("severity", SEVERITIES)}
-    number = _page()
     g.alerts_seen = now().timestamp()
     part, who = request.args.get("part"), await actor()
-    open_, past = list[Alert](), list[Alert]()
-    count = total = 0
+    open_, count, past = list[Alert](), 0, lists.Leaf[Alert]([], 0, 1, 1)
     if part != "past":
         open_, count = await roci.read(alerts.list_, "active", host_id, MOST_OPEN, **wanted)
     if part != "open":
-        past, total = await roci.read(alerts.list_, "resolved", host_id, PER_PAGE, (number - 1) * PER_PAGE, **wanted)
+        past = await lists.leaf_of(lambda *at: roci.read(alerts.list_, "resolved", host_id, *at, **wanted), PER_PAGE)
     page = await shell.render(
         "alerts/alerts.html",
         "Alerts",
@@ -110,10 +108,10 @@ async def index() -> Any:
         styles=("alerts.css",),
         open=sorted(open_, key=lambda each: RANK.get(each.severity, 0)),
         more=count - len(open_),
-        past=past,
-        total=total,
-        number=number,
-        last=-(-total // PER_PAGE) or 1,
+        past=past.rows,
+        total=past.total,
+        number=past.number,
+        last=past.last,
         wanted={**wanted, "host": host_id},
         hosts=shown.choosable(server(), who),
         is_untold=server().may(who, "channels.list") and not await roci.read(channels.exists),
@@ -130,11 +128,6 @@ def _one_of(name: str, known: Any) -> str | None:
     """What the address asks for, where it is something there is."""
     given = request.args.get(name)
     return given if given in known else None
-
-
-def _page() -> int:
-    text = request.args.get("page", "1")
-    return max(int(text), 1) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
 
 
 def moment_of(alert: Alert, who: Actor) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ from ....work.drafts import Draft, Judgement, Outdated
 from ... import shell, statics
 from ...forms import done, sent
 from ...language import _
-from .. import diffs, shown
+from .. import diffs, lists, shown
 from . import environment
 
 routes = Blueprint("editor", __name__, url_prefix="/applications")
@@ -161,8 +161,7 @@ async def new() -> Any:
 async def edit(id: str) -> Any:
     """The form with its file as it is, or as it was at `?revision=`."""
     app = await roci.read(applications.get, id)
-    text = request.args.get("revision", "")
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else None
+    number = lists.number("revision")
     compose = await roci.read(applications.text, app, number)
     said = Said()
     if number not in (None, app.revision):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from quart import Blueprint, redirect, request
+from quart import Blueprint, redirect
 
 from roci import Spec
 
@@ -17,7 +17,7 @@ from ....work import deploy
 from ... import shell
 from ...forms import done, sent
 from ...language import _
-from .. import diffs, shown
+from .. import diffs, lists, shown
 from ..activity import doings
 
 routes = Blueprint("history", __name__, url_prefix="/applications")
@@ -28,7 +28,7 @@ LATEST = 20
 @needs("applications.read", on="application/{id}")
 async def show(id: str) -> Any:
     """Its revisions, two of them compared where asked (`?from=3&to=5`), and the operations."""
-    asked = [_number(request.args.get(name, "")) for name in ("from", "to")]
+    asked = [lists.number(name) or 0 for name in ("from", "to")]
     sees_operations = server().may(await actor(), "operations.read")
 
     def read() -> tuple[Application, list[Revision], list[Operation], int]:
@@ -57,10 +57,6 @@ async def show(id: str) -> Any:
         doings=doings,
         tone=shown.tone,
     )
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
 
 
 @routes.post("/<id>/revisions/<int:number>/return")

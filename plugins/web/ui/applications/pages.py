@@ -17,7 +17,7 @@ from ....work import deploy, execute
 from ... import shell
 from ...forms import done, local_path, sent
 from ...language import N_, _
-from .. import diffs, shown
+from .. import diffs, lists, shown
 from ..activity import doings
 from . import manage, services
 from . import rows as approws
@@ -47,27 +47,20 @@ async def index() -> Any:
     given = {name: request.args.get(name, "").strip() for name in ("q", "host", "status")}
     found = approws.matching(await here.read(approws.all_, here), given["q"], given["host"])
     wanted = [row for row in found if given["status"] in ("", row.app.status)]
-    number = max(_number(request.args.get("page", "")), 1)
+    leaf = lists.leaf(wanted, PER_PAGE)
     return await shell.render(
         "applications/applications.html",
         _("Applications"),
         ("applications", "hosts", "containers"),
         scripts=("filters.js",),
         styles=("applications.css",),
-        rows=wanted[(number - 1) * PER_PAGE : number * PER_PAGE],
-        total=len(wanted),
-        number=number,
-        last=-(-len(wanted) // PER_PAGE) or 1,
+        **vars(leaf),
         counts=approws.counts(found),
         all=len(found),
         given=given,
         hosts=shown.choosable(here, await actor()),
         tone=shown.tone,
     )
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
 
 
 @routes.get("/<id>")

@@ -11,7 +11,7 @@ from ....domain.runs import Run
 from ....surfaces.http import needs, roci
 from ... import shell
 from ...language import N_
-from .. import shown
+from .. import lists, shown
 
 routes = Blueprint("runs", __name__, url_prefix="/runs")
 PER_PAGE = 25
@@ -38,19 +38,15 @@ def lasted(run: Run) -> str:
 @needs("operations.read")
 async def index() -> Any:
     """The newest first; of `?key=` only."""
-    text, key_id = request.args.get("page", "1"), request.args.get("key") or None
-    number = max(int(text), 1) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
-    found, total = await roci.read(runs.list_, PER_PAGE, (number - 1) * PER_PAGE, key_id)
+    key_id = request.args.get("key") or None
+    leaf = await lists.leaf_of(lambda limit, offset: roci.read(runs.list_, limit, offset, key_id), PER_PAGE)
     key = await roci.read(automation.AutomationKey.get_or_none, automation.AutomationKey.id == key_id)
     return await shell.render(
         "automation/runs.html",
         "Runs",
         ("operations",),
         styles=("alerts.css",),
-        runs=found,
-        total=total,
-        number=number,
-        last=-(-total // PER_PAGE) or 1,
+        **vars(leaf),
         key=key,
         told=told,
         lasted=lasted,
