@@ -180,6 +180,12 @@ def is_latest(operation: Operation) -> bool:
     return not Operation.select().where(same, Operation.created_at > operation.created_at).exists()
 
 
+def keep_output(operation_id: str, text: str) -> None:
+    """What a run that goes on has printed so far, masked."""
+    mine = (Operation.id == operation_id) & (Operation.status == "running")
+    Operation.update(output=text[-KEPT:]).where(mine).execute()
+
+
 def finish(operation_id: str, outcome: Outcome) -> Operation | None:
     """End a run, once: None when it has ended already and this outcome adds nothing."""
     operation = get(operation_id)

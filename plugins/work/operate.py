@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from roci import Actor, Conflict, Event, NotFound, NotReady, Outcome, Roci, Unavailable, hookimpl, now
+from roci import Actor, Conflict, Event, NotFound, NotReady, Outcome, Roci, Task, Unavailable, hookimpl, now
 
 from ..agent import wire
 from ..agent.hub import Hub, Live
@@ -30,6 +30,7 @@ from .terminals import Terminals
 from .whole import whole
 
 log = logging.getLogger("roci.operate")
+KEEP_EVERY = 3.0  # seconds between two looks for output that is not written down yet
 RETRY = 5.0  # seconds until the end of a run is written again
 REMEMBERED = 100  # runs that have ended
 SLACK = 2.0  # seconds an agent that keeps the time itself has to tell that it ran out
@@ -89,6 +90,12 @@ class Operator:
             self._start_grace(run)
         if self._runs:
             log.warning("%d operations were under way when ROCI stopped; waiting for their agents", len(self._runs))
+
+    async def keep_output(self) -> None:
+        """Write down what is printed, so that a server that is killed has most of it when it starts again."""
+        for run in list(self._runs.values()):
+            if text := run.unkept():
+                await self._roci.write(operations.keep_output, run.operation.id, text)
 
     def _left(self, operation: Operation) -> float:
         """Seconds it still has. The wall clock may have jumped: never less than the grace, nor more than all."""
@@ -294,6 +301,11 @@ class Operator:
         self.terminals.host_removed(host_id)
         for run in [run for run in self._runs.values() if run.operation.host_id == host_id]:
             await self._settle(run.operation.id, outcome.untold(run, "interrupted", "agent removed"))
+
+
+@hookimpl
+def register_tasks(roci: Roci) -> list[Task]:
+    return [Task("keep output", KEEP_EVERY, lambda: roci.part(Operator).keep_output())]
 
 
 @hookimpl

@@ -31,6 +31,8 @@ class Run:
         self._size = self._next = 0
         self._more = asyncio.Event()
         self._hurried = False
+        self._add(operation.output)  # of before a restart
+        self._kept = self._next
 
     # --- what may be shown ---
 
@@ -71,6 +73,13 @@ class Run:
     @property
     def so_far(self) -> str:
         return "".join(text for _, text in self._pieces)
+
+    def unkept(self) -> str | None:
+        """What was printed so far, unless that is what this said the last time."""
+        if self._kept == self._next:
+            return None
+        self._kept = self._next
+        return self.so_far
 
     async def follow(self, after: int = -1) -> AsyncIterator[tuple[int, str]]:
         """Numbered pieces of output later than `after`, until the run has ended. A slow reader skips some."""

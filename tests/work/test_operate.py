@@ -233,6 +233,27 @@ async def test_a_lost_host_leaves_what_it_had_said(roci: Roci, agent: ScriptedAg
     assert row.result and (row.result["stdout"], row.result["stderr"]) == ("half\n", "agent lost")
 
 
+async def test_what_was_printed_before_a_kill_is_there_after_the_next_start(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path), local_agent=False)
+    first = Roci(settings)
+    async with first.running(), able_agent(first) as agent:
+        run = await begun(first, agent)
+        await agent.say("output", command_id=run.operation.id, data="half\n")
+        await until(lambda: run.so_far)
+        await first.part(Operator).keep_output()
+        assert (await first.read(operations.get, run.operation.id)).output == "half\n"
+        assert run.unkept() is None
+    second = Roci(settings)
+    async with second.running():
+        second.part(Hub).times.grace = 0.05
+        again = second.part(Operator).run(run.operation.id)
+        assert again and again.so_far == "half\n" and again.unkept() is None
+        known = {"agent_id": agent.agent_id, "agent_token": agent.agent_token}
+        async with able_agent(second, **known):
+            row = await ended(second, again)
+    assert (row.status, row.output) == ("interrupted", "half\n")
+
+
 async def test_an_agent_that_was_restarted_has_forgotten_what_the_server_knows(
     roci: Roci, agent: ScriptedAgent
 ) -> None:
