@@ -45,6 +45,14 @@ def content(page: str) -> str:
     return page.partition("<main")[2].partition("</main>")[0]
 
 
+async def test_the_page_of_a_host_says_since_when_an_alert_is_open(
+    client: Client, roci: Roci, nas: ScriptedAgent
+) -> None:
+    alert = await fired(roci, nas.agent_id)
+    page = await text(client, f"/hosts/{nas.agent_id}?part=facts")
+    assert "it ended" in page and f'<time datetime="{alert.created_at.isoformat()}"' in page
+
+
 async def test_what_is_open_comes_first_and_leads_to_its_moment(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
     alert = await fired(roci, nas.agent_id, subject=EVIL)
     page = await text(client, "/alerts")
