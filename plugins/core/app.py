@@ -290,10 +290,18 @@ def surface_for(app: Quart, roci: Roci) -> Surface:
         return roci.surfaces[asked.blueprints[-1].partition(".")[0]]
     known = {name: _known_segments(app, surface, asked.path) for name, surface in roci.surfaces.items()}
     nearest = [name for name, segments in known.items() if segments == max(known.values())]
-    name = nearest[0] if len(nearest) == 1 else _claimant(roci, nearest)
+    is_open = not has_websocket_context() and not _is_inside(roci, asked.path)
+    open_ones = [name for name in nearest if is_open and not roci.surfaces[name].prefix]
+    name = nearest[0] if len(nearest) == 1 else _claimant(roci, open_ones) or _claimant(roci, nearest)
     if name and len(nearest) > 1:
         g.surface = name
     return roci.surfaces[name or next((n for n in nearest if roci.surfaces[n].prefix), nearest[0])]
+
+
+def _is_inside(roci: Roci, path: str) -> bool:
+    """Whether a path lies under the prefix of any surface."""
+    prefixes = (surface.prefix for surface in roci.surfaces.values() if surface.prefix)
+    return any(f"{path}/".startswith(f"{prefix}/") for prefix in prefixes)
 
 
 def _known_segments(app: Quart, surface: Surface, path: str) -> int:

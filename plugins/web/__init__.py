@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from quart import Blueprint, current_app, has_websocket_context, redirect, request
+from quart import Blueprint, Request, current_app, has_websocket_context, redirect, request
 
 from roci import Answer, Roci, RociError, Surface, Unauthenticated, hookimpl
 
 from ..surfaces.native.errors import answer as native_answer
 from . import account, assets, docs, first, language, live, oidc, pages, second, shell, statics
-from .forms import forget_said
+from .forms import forget_said, segment
 
 
 def wants_json() -> bool:
@@ -28,6 +28,11 @@ def opens_own_page() -> bool:
     return request.method == "GET" and not is_open and "text/html" in request.headers.get("Accept", "")
 
 
+def claims(request: Request, body: bytes) -> bool:
+    """Of addresses that nobody has, those that a browser opens are ours."""
+    return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
+
+
 def answer(error: RociError) -> Answer:
     """A small page, or the way to the sign-in page and back; JSON for programs."""
     if has_websocket_context() or wants_json():
@@ -41,6 +46,7 @@ def answer(error: RociError) -> Answer:
 def register_surfaces(roci: Roci) -> list[Surface]:
     web = Blueprint("web", __name__, template_folder="templates")
     language.record(web)
+    web.add_app_template_filter(segment)
     web.after_request(forget_said)
     pages_of_all = shell.Shell(roci)
     roci.provide(pages_of_all)
@@ -49,4 +55,4 @@ def register_surfaces(roci: Roci) -> list[Surface]:
         *pages_of_all.routes,
     ):
         web.register_blueprint(routes)
-    return [Surface("web", "", web, answer)]
+    return [Surface("web", "", web, answer, claims)]

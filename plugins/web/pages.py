@@ -18,6 +18,7 @@ from ..surfaces.http import check_origin, client_address, public, read_body, roc
 from . import language
 from . import login as login_page
 from .forms import check_token, form_token, is_https, local_path, welcome
+from .language import N_, _
 from .second import lead_on
 from .ui import dashboard
 
@@ -33,14 +34,19 @@ class SignIn(BaseModel):
     otp: str | None = None  # a code of one's app, or a recovery code
 
 
+TITLES = {401: N_("Sign in first"), 403: N_("Not allowed"), 404: N_("Nothing here")}
+WAYS_ON = (("/", N_("Overview")), ("/hosts", N_("Hosts")), ("/applications", N_("Applications")))
+
+
 def error_page(error: RociError) -> str:
     """Without a template, so that it works whatever is broken."""
-    title = {401: "Sign in first", 403: "Not allowed", 404: "Nothing here"}.get(error.status, "That did not work")
+    title = escape(_(TITLES.get(error.status, N_("That did not work"))))
+    ways = " ".join(f'<a href="{path}">{escape(_(label))}</a>' for path, label in WAYS_ON)
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} - ROCI</title>'
+        f'<!doctype html><html lang="{language.language()}"><head><meta charset="utf-8"><title>{title} - ROCI</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/style.css"></head>'
-        f"<body><main><h1>{title}</h1><p>{escape(error.message)}</p>"
-        '<p><a href="/">To the start page</a></p></main></body></html>'
+        f"<body><main><h1>{title}</h1><p>{escape(error.message)}</p><nav><p>{ways}</p></nav></main></body></html>"
     )
 
 
@@ -122,5 +128,6 @@ async def logout() -> Any:
 async def choose_language(code: str) -> Any:
     """The language of the pages in this browser, for who is not signed in; then back to where they were."""
     response = redirect(local_path(request.args.get("next")), 303)
-    language.choose(response, code, is_https())
+    if request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):  # other sites choose nothing here
+        language.choose(response, code, is_https())
     return response

@@ -63,8 +63,8 @@ Claims = Callable[[Any, bytes], bool] | None
 class Two:
     """Two surfaces under one prefix, one beside them."""
 
-    def __init__(self, claims: Claims = None, other_claims: Claims = None) -> None:
-        self.claims = claims, other_claims
+    def __init__(self, claims: Claims = None, other_claims: Claims = None, plain_claims: Claims = None) -> None:
+        self.claims = claims, other_claims, plain_claims
         self.extra: Callable[[Blueprint, Blueprint], None] = lambda first, second: None
 
     @hookimpl
@@ -108,7 +108,7 @@ class Two:
         return [
             Surface("first", "/api/t1", first, first_answer, self.claims[0]),
             Surface("second", "/api/t1", second, second_answer, self.claims[1]),
-            Surface("plain", "", pages, lambda error: (f"sorry: {error.message}", error.status)),
+            Surface("plain", "", pages, lambda error: (f"sorry: {error.message}", error.status), self.claims[2]),
         ]
 
 
@@ -203,6 +203,13 @@ async def test_an_unknown_path_that_two_know_alike_goes_to_the_one_that_claims_i
 async def test_an_unknown_path_outside_every_prefix_is_answered_by_a_surface_with_a_prefix(client: Client):
     response = await client.get("/elsewhere")
     assert response.status_code == 404 and response.is_json
+
+
+async def test_an_unknown_path_outside_every_prefix_may_be_claimed_by_a_surface_without_one(tmp_path: Path):
+    client = made(tmp_path, Two(lambda asked, body: True, None, lambda asked, body: True)).test_client()
+    assert await said(await client.get("/elsewhere")) == (404, "sorry: there is nothing at /elsewhere")
+    inside = "/api/t1/elsewhere"
+    assert await said(await client.get(inside, headers=KEY)) == (404, {"first": f"there is nothing at {inside}"})
 
 
 async def test_a_wrong_method_says_which_are_right(client: Client):

@@ -161,6 +161,14 @@ async def test_errors_are_pages_for_people_and_json_for_programs(anonymous: Clie
     assert (await (await anonymous.get("/nowhere")).get_json())["error"]["code"] == "not_found"
 
 
+@pytest.mark.parametrize("path", ["/nonsense", "/hosts/5f4fd0ea-6d4e-4d3c-8f5e-000000000000"])
+async def test_a_browser_at_an_address_that_is_none_is_shown_ways_on(client: Client, path: str) -> None:
+    page = await client.get(path, headers={"Accept": "text/html,*/*;q=0.8", "Accept-Language": "de"})
+    text = await page.get_data(as_text=True)
+    assert (page.status_code, page.mimetype) == (404, "text/html") and "Hier ist nichts" in text
+    assert 'href="/hosts">Hosts' in text and 'href="/applications">Anwendungen' in text and 'href="/">Übersicht' in text
+
+
 async def test_the_style_sheet_is_served_from_here(anonymous: Client) -> None:
     style = await anonymous.get("/static/style.css")
     assert style.status_code == 200 and style.mimetype == "text/css"
