@@ -9,6 +9,7 @@ from typing import Any
 
 _NEXT = re.compile(r"\$(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<dollar>\$)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)|)")
 DEPTH = 20
+_BRACE = re.compile(r"\$\{|\}")
 _OPERATOR = re.compile(r":?[-?+]")
 
 
@@ -47,24 +48,37 @@ class Mention:
 
 
 def mentioned(text: str) -> Iterator[Mention]:
-    """Every variable in a text, those within the words of others too. A text that cannot be read tells what it can."""
+    """Every variable in a text, those within the words of others too. A text that cannot be read tells what it can:
+    nothing of what stands deeper than is read.
+    """
+    closings = _closings(text)
+    around: list[int] = []  # where those end in whose words this one stands
     for found in _NEXT.finditer(text):
+        while around and around[-1] < found.end():
+            around.pop()
+        if len(around) > DEPTH:
+            continue
         if found["name"]:
             yield Mention(found["name"])
         elif found["braced"]:
-            operator = _OPERATOR.match(text, found.end())
+            end, operator, word = closings.get(found.start() + 1, len(text)), _OPERATOR.match(text, found.end()), ""
+            if operator:
+                word = text[operator.end() : end]
+                around.append(end)
             kind = operator[0][-1] if operator else ""
-            word = _word(text, operator.end()) if operator else ""
             yield Mention(found["braced"], {"-": word, "+": ""}.get(kind), kind == "?")
 
 
-def _word(text: str, at: int) -> str:
-    """What stands from here to the brace that closes."""
-    depth, begin = 1, at
-    while at < len(text) and depth:
-        depth += {"{": text[at - 1] == "$", "}": -1}.get(text[at], 0)
-        at += 1
-    return text[begin : at - (not depth)]
+def _closings(text: str) -> dict[int, int]:
+    """Where the brace closes that a `${` opens, by where it stands."""
+    found: dict[int, int] = {}
+    open_: list[int] = []
+    for brace in _BRACE.finditer(text):
+        if brace[0] != "}":
+            open_.append(brace.end() - 1)
+        elif open_:
+            found[open_.pop()] = brace.start()
+    return found
 
 
 def _read(text: str, at: int, variables: Mapping[str, str], missing: set[str], depth: int) -> tuple[str, int]:
