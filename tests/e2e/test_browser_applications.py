@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import docker
@@ -80,7 +81,12 @@ def test_an_application_is_stopped_and_started_and_its_containers_one_by_one(
     page.get_by_role("button", name=f"Restart {app.name}-web-1").click()
     expect(page.get_by_text(f"{app.name}-web-1 was restarted")).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Stop", exact=True).click()
-    page.get_by_role("button", name="Stop it").click()
+    question = page.get_by_role("dialog", name=re.compile("Stop all containers"))
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    question.get_by_role("button", name="Cancel").click()
+    expect(question).to_be_hidden()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    question.get_by_role("button", name="Stop it").click()
     expect(page.locator("#state .badge").first).to_have_text("stopped", timeout=30_000)  # by itself
     expect(page.locator("#services")).to_contain_text("exited", timeout=20_000)
     page.goto("/applications")

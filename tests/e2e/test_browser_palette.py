@@ -56,6 +56,20 @@ def test_the_palette_goes_and_acts_by_keys_alone(
         return bool(containers(docker_client, name)[0].attrs["State"]["StartedAt"] != before)
 
     wait_for(restarted, 30, f"a restart of {name}")
+    page.keyboard.press("Control+k")
+    page.keyboard.type(f"stop {name}")
+    page.keyboard.press("Enter")
+    asked = page.get_by_role("dialog", name="Find or do").get_by_text(f"Stop all containers of {name}?")
+    expect(asked).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name=f"Stop {name}", exact=True)).to_be_focused()
+    assert visitor.barriers() == []
+    page.get_by_role("dialog", name="Find or do").get_by_role("button", name="Cancel").click()
+    expect(field).to_be_focused()
+    expect(found.first).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name=f"Stop {name}", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    wait_for(lambda: containers(docker_client, name)[0].status == "exited", 30, f"the end of {name}")
     page.goto("/account")  # a page of what is removed would complain
     app.remove()
 

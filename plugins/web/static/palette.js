@@ -6,8 +6,10 @@ class Palette {
     this.dialog = dialog;
     this.input = document.getElementById("palette-q");
     this.none = document.getElementById("palette-none");
+    this.yes = document.getElementById("palette-yes");
     this.turn = 0;
     this.input.addEventListener("input", () => {
+      if (this.asking) this.question(null);
       clearTimeout(this.later);
       this.later = setTimeout(() => this.ask(), 80);
     });
@@ -21,13 +23,16 @@ class Palette {
       const option = event.target.closest("[role=option]");
       if (option) this.choose(option);
     });
+    this.yes.addEventListener("click", () => this.send(this.asking));
+    this.yes.addEventListener("keydown", (event) => event.repeat && event.preventDefault()); // the Enter that asked
+    document.getElementById("palette-no").addEventListener("click", () => this.question(null));
   }
 
   open() {
     if (this.dialog.open) return;
     this.dialog.showModal();
     this.input.value = "";
-    this.input.focus();
+    this.question(null);
     this.ask();
   }
 
@@ -84,13 +89,29 @@ class Palette {
   }
 
   go(option, isApart) {
-    const { path, form } = option.dataset;
+    const { path, form, asks } = option.dataset;
     if (form === undefined) {
       this.dialog.close();
       if (isApart) window.open(path, "_blank", "noopener");
       else location.assign(path);
       return;
     }
+    if (asks) this.question(option);
+    else this.send(option);
+  }
+
+  // What it asks before this is sent, in place of the list; null: the list again.
+  question(option) {
+    this.asking = option;
+    document.getElementById("palette-asks").hidden = !option;
+    document.getElementById("palette-list").hidden = Boolean(option);
+    document.getElementById("palette-asked").textContent = option?.dataset.asks ?? "";
+    this.yes.textContent = option?.querySelector("span").textContent ?? "";
+    (option ? this.yes : this.input).focus();
+  }
+
+  send(option) {
+    const { path, form } = option.dataset;
     const sent = document.getElementById("palette-form");
     sent.action = path;
     for (const [name, value] of Object.entries(JSON.parse(form))) {

@@ -122,6 +122,17 @@ async def test_stop_leads_back_to_where_it_was_asked(client: Client, wiki: Appli
     assert answer.status_code == 409
 
 
+@pytest.mark.parametrize("path", ["/applications", "/applications/{app}", "/hosts/{host}"])
+async def test_stop_asks_first_wherever_it_stands_and_may_be_left(client: Client, wiki: Application, path: str) -> None:
+    page = await text(client, path.format(app=wiki.id, host=wiki.deployed_host_id))
+    ids = re.findall(r'<button class="[\w ]*" type="button" popovertarget="(stop[\w-]*)"', page)
+    assert ids and page.count('/stop"') == len(ids)
+    for id in ids:
+        asked = page.split(f'<span popover role="dialog" id="{id}"')[1].split("</button></span>")[0]
+        assert 'aria-label="Stop ' in asked and '/stop"' in asked
+        assert f'popovertarget="{id}" popovertargetaction="hide" autofocus>Cancel' in asked
+
+
 async def test_the_file_is_compared_with_what_runs(
     client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
 ) -> None:

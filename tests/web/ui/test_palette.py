@@ -106,6 +106,25 @@ async def test_without_scripts_it_is_a_page_with_links_and_forms(client: Client,
     assert f'<form method="post" action="/applications/{wiki.id}/restart">' in page and 'name="token"' in page
 
 
+async def test_stop_asks_first_in_the_palette_and_restart_does_not(
+    client: Client, nas: ScriptedAgent, wiki: Application
+) -> None:
+    page = await text(client, "/palette?part=found&q=wiki")
+    asked = re.findall(r'data-asks="([^"]*)"><span>(.*?)<', page)
+    assert asked == [("Stop all containers of wiki? They stay as they are until it is started.", "Stop wiki")]
+    assert "data-asks" in await text(client, "/palette?part=found&q=stop+nginx")
+    page = await text(client, "/palette?q=wiki")
+    opens = re.search(r'popovertarget="([\w-]+)">Stop wiki<', page)
+    assert opens and re.search(rf'role="dialog" id="{opens[1]}".*formaction="/applications/{wiki.id}/stop"', page)
+
+
+async def test_a_container_leads_to_its_log(client: Client, nas: ScriptedAgent) -> None:
+    page = await text(client, "/palette?part=found&q=nginx")
+    assert re.search(
+        rf'data-path="/hosts/{nas.agent_id}/logs\?container=[^"]*"><span>{re.escape(html.escape(EVIL))}', page
+    )
+
+
 async def test_a_plugin_adds_what_it_finds(client: Client) -> None:
     page = await text(client, "/palette?part=found&q=tea")
     assert await found(client, "tea") == ["Boil water"]

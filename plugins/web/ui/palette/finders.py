@@ -17,6 +17,8 @@ from ...shell import Shell
 from .pages import Finder, Found, Question
 
 VERBS = {"restart": N_("Restart %(name)s"), "stop": N_("Stop %(name)s"), "start": N_("Start %(name)s")}
+STOPS_IT = N_("Stop the container %(name)s? It stays as it is until it is started.")
+STOPS_ALL = N_("Stop all containers of %(name)s? They stay as they are until it is started.")
 
 
 async def pages(roci: Roci, who: Actor, question: Question) -> Iterable[Found]:
@@ -72,16 +74,17 @@ def _on_host(roci: Roci, who: Actor, question: Question, live: Live) -> Iterator
         path, name = f"/hosts/{live.host.id}", quote(each.name, safe="")
         listed = f"/containers?host={live.host.id}&q={name}"
         words = f"{each.app or ''} {each.image} {host}"
-        yield Found("container", each.name, listed, f"{host}, {each.status}", words)
+        logs = f"{path}/logs?container={name}"
+        yield Found("container", each.name, logs if reads else listed, f"{host}, {each.status}", words)
         if reads:
-            logs = f"{path}/logs?container={name}"
             yield Found("action", _("Logs of %(name)s", name=each.name), logs, host, words)
         if opens and each.is_running:
             at = f"{path}/terminal?container={name}"
             yield Found("action", _("Terminal in %(name)s", name=each.name), at, host, words)
         for verb in (("restart", "stop") if each.is_running else ("start",)) if acts else ():
             label = _(VERBS[verb], name=each.name)
-            yield Found("action", label, f"{path}/containers/{name}/{verb}", host, words, form={})
+            asks = _(STOPS_IT, name=each.name) if verb == "stop" else ""
+            yield Found("action", label, f"{path}/containers/{name}/{verb}", host, words, {}, asks)
 
 
 async def stacks(roci: Roci, who: Actor, question: Question) -> Iterable[Found]:
@@ -100,7 +103,8 @@ def _of_application(roci: Roci, who: Actor, row: Application) -> Iterator[Found]
         for verb in ("restart", "stop") if row.status == "running" else ("start",) if row.status == "stopped" else ():
             if row.deployed_host_id:
                 label = _(VERBS[verb], name=row.name)
-                yield Found("action", label, f"{path}/{verb}", word, form={"back": path})
+                asks = _(STOPS_ALL, name=row.name) if verb == "stop" else ""
+                yield Found("action", label, f"{path}/{verb}", word, form={"back": path}, asks=asks)
     if row.deployed_host_id and roci.may(who, "containers.logs", on):
         yield Found("action", _("Logs of %(name)s", name=row.name), f"{path}/logs", word)
     if roci.may(who, "applications.write"):

@@ -42,7 +42,10 @@ SYNONYMS = {
 
 @dataclass(frozen=True)
 class Found:
-    """One entry: where it leads, or, with `form`, what is sent there by POST. `words` find it too and are not shown."""
+    """One entry: where it leads, or, with `form`, what is sent there by POST. `words` find it too and are not shown.
+
+    `asks`: the question to be answered before that is sent.
+    """
 
     kind: str
     label: str
@@ -50,6 +53,7 @@ class Found:
     note: str = ""
     words: str = ""
     form: Mapping[str, str] | None = None
+    asks: str = ""
 
 
 @dataclass(frozen=True)
