@@ -6,6 +6,7 @@ Judging runs nothing and keeps nothing. What decides is the deploy backend's own
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -92,12 +93,13 @@ async def judge(roci: Roci, draft: Draft) -> Judgement:
 
 async def environment(text: str) -> tuple[tuple[Variable, ...], tuple[Plain, ...]]:
     """What a file asks for, and what it says by itself. Raises Invalid where it cannot be read."""
+    return await asyncio.to_thread(_environment, text)
 
-    def read() -> tuple[tuple[Variable, ...], tuple[Plain, ...]]:
-        document = yamltext.parse(text)
-        return tuple(outline.variables(document)), tuple(outline.plain(document))
 
-    return await asyncio.to_thread(read)
+@functools.lru_cache(16)  # the parts of a page ask for the same
+def _environment(text: str) -> tuple[tuple[Variable, ...], tuple[Plain, ...]]:
+    document = yamltext.parse(text)
+    return tuple(outline.variables(document)), tuple(outline.plain(document))
 
 
 def keep(application_id: str, seen: str, text: str, changes: Mapping[str, Any]) -> Application:

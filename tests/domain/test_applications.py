@@ -114,6 +114,14 @@ def test_a_revision_for_the_next_deploy_may_be_kept_while_it_runs(stopped: Appli
         applications.change(row.id, compose=COMPOSE + "# 3", for_next_deploy=True)
 
 
+def test_the_history_tells_of_revisions_without_reading_their_texts() -> None:
+    row = applications.add("a1", COMPOSE)
+    applications.change(row.id, compose=COMPOSE + "# 2")
+    told = applications.history(row.id)
+    assert [(each.number, each.author) for each in told] == [(2, "ROCI"), (1, "ROCI")]
+    assert all(each.created_at and each.text is None for each in told)
+
+
 def test_events_say_what_was_before_and_after_but_nothing_of_the_file(h1: str) -> None:
     application = applications.add("a1", COMPOSE)
     changed = applications.change(application.id, compose=COMPOSE + "    environment: [TOKEN=sesame]\n", host_id=h1)

@@ -94,3 +94,8 @@ async def test_what_runs_gets_a_new_revision_for_its_next_deploy(
     await deployed(roci, a1, agent)
     app = await roci.write(drafts.keep, a1.id, str(a1.revision), COMPOSE + "# more\n", {})
     assert (app.status, app.revision, app.running_revision) == ("running", 2, 1)
+
+
+async def test_a_file_is_read_once_for_all_that_ask_for_its_environment() -> None:
+    text = "services:\n  w:\n    image: x:${TAG}\n"
+    assert await drafts.environment(text) is await drafts.environment(text)

@@ -16,6 +16,7 @@ from roci_plugins.domain import applications, operations
 from roci_plugins.domain.applications import Application
 from roci_plugins.domain.rules import Rule
 from roci_plugins.surfaces.http import documented
+from roci_plugins.web.shell import Panel, Shell
 from roci_plugins.work import deploy, enrol
 
 from .reading import EVIL, send, text
@@ -165,6 +166,66 @@ async def test_any_two_revisions_are_compared_and_an_earlier_one_is_returned_to(
     assert answer.headers["Location"] == f"/applications/{wiki.id}"
     assert await roci.read(lambda: applications.text(applications.get(wiki.id), 4)) == COMPOSE
     assert (await send(client, path, f"/applications/{wiki.id}/revisions/9/return")).status_code == 404
+
+
+async def test_a_part_of_the_history_reads_no_texts(
+    client: Client, roci: Roci, wiki: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int | None] = []
+    known = applications.text
+
+    def text_of(app: Application, number: int | None = None) -> str:
+        read.append(number)
+        return known(app, number)
+
+    await roci.write(lambda: applications.change(wiki.id, compose=f"{COMPOSE}# 2\n", for_next_deploy=True))
+    monkeypatch.setattr(applications, "text", text_of)
+    path = f"/applications/{wiki.id}/history?from=1&to=2"
+    for part, has in (("revisions", "revision-2"), ("latest", "operation-")):
+        assert has in await text(client, f"{path}&part={part}") and not read
+    assert "# 2" in await text(client, path) and read == [1, 2]
+
+
+async def test_panels_are_made_for_the_whole_page_alone(client: Client, roci: Roci, wiki: Application) -> None:
+    made: list[str] = []
+
+    async def render(_roci: Roci, id: str) -> str:
+        made.append(id)
+        return "a kettle"
+
+    roci.part(Shell).panels.append(Panel("kettle", "Kettle", "application", render))
+    path = f"/applications/{wiki.id}"
+    assert "a kettle" in await text(client, path) and made == [wiki.id]
+    for part in ("state", "services"):
+        await text(client, f"{path}?part={part}")
+    assert made == [wiki.id]
+
+
+async def test_who_may_not_read_operations_is_led_back_with_words(
+    roci: Roci, anonymous: Client, wiki: Application, nas: ScriptedAgent
+) -> None:
+    rights = (
+        "applications.read",
+        "applications.write",
+        "applications.deploy",
+        "containers.control",
+        "applications.remove",
+    )
+    await watcher(roci, anonymous, *rights)
+    path = f"/applications/{wiki.id}"
+    async with asyncio.TaskGroup() as both:
+        answer = both.create_task(send(anonymous, path, f"{path}/containers/wiki-web-1/restart"))
+        await nas.answer(success=False, output="no such container")
+    assert answer.result().headers["Location"] == path
+    assert "that went wrong; whoever may read operations sees why" in await text(anonymous, path)
+    answers = [await send(anonymous, path, f"{path}/deploy")]
+    assert "Deploy wiki: under way" in await text(anonymous, path)
+    await nas.answer()
+    while (await roci.read(applications.get, wiki.id)).status == "deploying":
+        pass
+    answers.append(await send(anonymous, f"{path}/edit", f"{path}/edit", compose=COMPOSE, seen="1", then="deploy"))
+    await nas.answer()
+    assert [each.headers["Location"] for each in answers] == [path, path]
 
 
 async def test_manage_describes_and_lists_what_goes(client: Client, roci: Roci, wiki: Application) -> None:

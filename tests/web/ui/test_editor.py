@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from roci_plugins.domain.keyring import of as keyring
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
+from roci_plugins.web.ui import diffs
 
 from .reading import EVIL, send, text
 
@@ -213,3 +215,25 @@ async def test_who_may_only_read_gets_no_editor(roci: Roci, anonymous: Client, w
         await text(anonymous, path, 403)
     for path in (f"{NEW}/check", f"{NEW}/convert", f"/applications/{wiki.id}/check"):
         assert (await anonymous.post(path, form={"compose": COMPOSE})).status_code == 403
+
+
+async def test_long_texts_are_compared_and_judged_beside_the_loop(
+    client: Client, roci: Roci, wiki: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where: list[str] = []
+
+    def noted(work: Any) -> Any:
+        def done(*args: Any) -> Any:
+            where.append(threading.current_thread().name)
+            return work(*args)
+
+        return done
+
+    monkeypatch.setattr(diffs, "lines", noted(diffs.lines))
+    monkeypatch.setattr(roci.backends["compose"], "validate", noted(roci.backends["compose"].validate))
+    path = f"/applications/{wiki.id}"
+    await script(client, NEW, name="other", compose=COMPOSE)
+    for seen in ("1", "1"):  # the second one is outdated
+        await script(client, f"{path}/edit", compose=f"{COMPOSE}# {len(where)}\n", seen=seen)
+    await text(client, f"{path}/edit?revision=1")
+    assert len(where) >= 6 and {name.partition("_")[0] for name in where} == {"asyncio"}

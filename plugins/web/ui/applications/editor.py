@@ -6,6 +6,7 @@ send the same forms and ask for JSON: what to say as HTML, and where to go.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from ... import shell, statics
 from ...forms import done, sent
 from ...language import _
 from .. import diffs, lists, shown
+from ..activity import doings
 from . import environment
 
 routes = Blueprint("editor", __name__, url_prefix="/applications")
@@ -166,7 +168,7 @@ async def edit(id: str) -> Any:
     said = Said()
     if number not in (None, app.revision):
         current = await roci.read(applications.text, app)
-        said = Said(mine=diffs.lines(current, compose), revision=number or 0)
+        said = Said(mine=await asyncio.to_thread(diffs.lines, current, compose), revision=number or 0)
     return await _page(app, _of(app, compose), said)
 
 
@@ -233,7 +235,7 @@ async def add() -> Any:
             return await _converted(given)
         if given.then == "deploy":
             await require("applications.deploy")
-        deploy.backend_of(here, given.backend).validate(Spec(given.name, given.compose))
+        await asyncio.to_thread(deploy.backend_of(here, given.backend).validate, Spec(given.name, given.compose))
         app = await here.write(
             applications.add,
             given.name,
@@ -289,7 +291,7 @@ async def _kept(app: Application, given: Given) -> Application:
     here = server()
     if given.then == "deploy":
         await require("applications.deploy")
-    deploy.backend_of(here, given.backend).validate(Spec(app.name, given.compose))
+    await asyncio.to_thread(deploy.backend_of(here, given.backend).validate, Spec(app.name, given.compose))
     changes: dict[str, Any] = {"description": given.description, "backend": given.backend}
     if given.host_id != (app.host_id or app.deployed_host_id or ""):
         changes["host_id"] = given.host_id or None
@@ -299,14 +301,15 @@ async def _kept(app: Application, given: Given) -> Application:
 async def _compared(id: str, given: Given, error: Outdated) -> tuple[Given, Said]:
     """What they changed, and what saving would do to it. Saving again replaces theirs."""
 
-    def read() -> tuple[list[diffs.Line] | None, list[diffs.Line], str, int]:
+    def read() -> tuple[str | None, str, str, int]:
         app = applications.get(id)
-        newest, current = applications.revisions(id)[0], applications.text(app)
         known = given.seen.isdecimal() and 0 < int(given.seen) < app.revision
-        theirs = diffs.lines(applications.text(app, int(given.seen)), current) if known else None
-        return theirs, diffs.lines(current, given.compose), newest.author, app.revision
+        before = applications.text(app, int(given.seen)) if known else None
+        return before, applications.text(app), applications.history(id)[0].author, app.revision
 
-    theirs, mine, author, revision = await roci.read(read)
+    before, current, author, revision = await roci.read(read)
+    theirs = await asyncio.to_thread(diffs.lines, before, current) if before is not None else None
+    mine = await asyncio.to_thread(diffs.lines, current, given.compose)
     words = _("%(who)s saved revision %(number)s while you were writing", who=author, number=revision)
     said = Said(words, None, error.status, theirs=theirs, mine=mine, author=author, revision=revision)
     return replace(given, seen=str(revision)), said
@@ -320,7 +323,7 @@ async def _led_on(app: Application, given: Given, words: str) -> Any:
         except RociError as error:
             words = _("%(what)s, but not deployed: %(why)s", what=words, why=error.message)
             return _to(f"/applications/{app.id}/edit", words)
-        return _to(f"/operations/{operation.id}")
+        return _to(*await doings.lead(operation, f"/applications/{app.id}"))
     if not _is_script():
         return done(f"/applications/{app.id}", words)
     if request.path == "/applications/new":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from quart import Blueprint, redirect
+from quart import Blueprint, request
 
 from roci import Spec
 
@@ -23,23 +23,27 @@ from ..activity import doings
 routes = Blueprint("history", __name__, url_prefix="/applications")
 LATEST = 20
 
+_Told = tuple[Application, list[Revision], list[Operation], int, list[str]]
+
 
 @routes.get("/<id>/history")
 @needs("applications.read", on="application/{id}")
 async def show(id: str) -> Any:
     """Its revisions, two of them compared where asked (`?from=3&to=5`), and the operations."""
     asked = [lists.number(name) or 0 for name in ("from", "to")]
-    sees_operations = server().may(await actor(), "operations.read")
+    part = request.args.get("part")
+    sees_operations = server().may(await actor(), "operations.read") and part in (None, "latest")
 
-    def read() -> tuple[Application, list[Revision], list[Operation], int]:
+    def read() -> _Told:
         app = applications.get(id)
         latest, total = operations.list_(LATEST, application_id=id) if sees_operations else ([], 0)
-        return app, applications.revisions(id), latest, total
+        revisions = applications.history(id) if part in (None, "revisions") else []
+        are_there = not part and set(asked) <= {each.number for each in revisions}
+        return app, revisions, latest, total, [applications.text(app, number) for number in asked] if are_there else []
 
-    app, revisions, latest, total = await server().read(read)
-    texts = {each.number: each.text for each in revisions}
-    older, newer = asked if asked[0] in texts and asked[1] in texts else (0, 0)
-    changed = await asyncio.to_thread(diffs.lines, texts[older], texts[newer]) if older else None
+    app, revisions, latest, total, texts = await server().read(read)
+    older, newer = asked if texts else (0, 0)
+    changed = await asyncio.to_thread(diffs.lines, *texts) if texts else None
     return await shell.render(
         "applications/history.html",
         _("History"),
@@ -71,6 +75,6 @@ async def return_to(id: str, number: int) -> Any:
         await require("applications.deploy")
     changed = await here.write(lambda: applications.change(id, for_next_deploy=True, compose=text))
     if form.get("then") == "deploy":
-        return redirect(f"/operations/{(await deploy.deploy(here, id, None, {})).id}", 303)
+        return done(*await doings.lead(await deploy.deploy(here, id, None, {}), f"/applications/{id}"))
     words = _("Revision %(new)s is as revision %(old)s was. Deploy it to run it.", new=changed.revision, old=number)
     return done(f"/applications/{id}", words)

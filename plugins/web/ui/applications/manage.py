@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from quart import Blueprint, redirect
+from quart import Blueprint
 
 from roci import Invalid, NotFound, RociError
 
@@ -22,6 +22,7 @@ from ... import shell
 from ...forms import done, sent
 from ...language import _
 from .. import shown
+from ..activity import doings
 
 routes = Blueprint("manage", __name__)
 WAIT = 4.0  # seconds for a host to say what it has
@@ -71,7 +72,7 @@ async def _belongings(app: Application) -> Belongings:
     here, project = server(), applications.project_key(app.name)
 
     def read() -> tuple[list[str], int]:
-        return [each.name for each in stored.list_(f"application/{app.id}")], len(applications.revisions(app.id))
+        return [each.name for each in stored.list_(f"application/{app.id}")], len(applications.history(app.id))
 
     names, revisions = await here.read(read)
     live = here.part(Hub).roster.get(app.deployed_host_id or "")
@@ -132,4 +133,4 @@ async def delete(id: str) -> Any:
         return await _page(app, typed, error)
     if operation is None:
         return done("/applications", _("%(name)s was deleted", name=app.name))
-    return redirect(f"/operations/{operation.id}", 303)
+    return done(*await doings.lead(operation, "/applications"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from quart import Blueprint, redirect, request
+from quart import Blueprint, request
 
 from roci import NotFound, Sensitive
 
@@ -67,7 +68,7 @@ async def index() -> Any:
 @needs("applications.read", on="application/{id}")
 async def show(id: str) -> Any:
     """One application: what runs of each of its services, and what can be done."""
-    here = server()
+    here, part = server(), request.args.get("part")
     app, text, doing = await here.read(_told, id)
     live = here.part(Hub).roster.get(app.deployed_host_id or "")
     assigned = here.part(Hub).roster.get(app.host_id or "")
@@ -86,7 +87,7 @@ async def show(id: str) -> Any:
         is_connected=live.is_connected if live else None,
         has_terminal=bool(live and live.link and "terminal" in live.link.capabilities),
         hosts=shown.choosable(here, await actor(), app.host_id),
-        panels=await here.part(shell.Shell).panels_of(here, "application", id, await actor()),
+        panels=[] if part else await here.part(shell.Shell).panels_of(here, "application", id, await actor()),
         doings=doings,
         tone=shown.tone,
     )
@@ -110,6 +111,7 @@ async def compose(id: str) -> Any:
         return app, applications.text(app), applications.text(app, ran) if ran and ran != app.revision else None
 
     app, text, before = await server().read(read)
+    changed = await asyncio.to_thread(diffs.lines, before, text) if before is not None else None
     return await shell.render(
         "applications/compose.html",
         _("Compose"),
@@ -119,7 +121,7 @@ async def compose(id: str) -> Any:
         app=app,
         lines=text.splitlines(),
         ran=app.running_revision or app.deployed_revision,
-        changed=diffs.lines(before, text) if before is not None else None,
+        changed=changed,
     )
 
 
@@ -132,7 +134,7 @@ async def begin(id: str) -> Any:
     secrets = {name.strip(): Sensitive(value) for name, _equals, value in lines}
     terms = deploy.Terms(pull=form.get("pull") == "yes")
     operation = await deploy.deploy(server(), id, form.get("host_id") or None, secrets, terms)
-    return redirect(f"/operations/{operation.id}", 303)
+    return done(*await doings.lead(operation, f"/applications/{id}"))
 
 
 @routes.post("/<id>/<action>")
@@ -167,4 +169,4 @@ async def control(id: str, container: str, action: str) -> Any:
     ended = await run.finished(WAIT)
     if ended is not None and ended.status == "succeeded":
         return done(f"/applications/{id}", _(DONE[action], name=container))
-    return redirect(f"/operations/{run.operation.id}", 303)
+    return done(*await doings.lead(ended or run.operation, f"/applications/{id}"))
