@@ -96,6 +96,11 @@ def local_path(path: str | None) -> str:
     return path if is_ours else "/"
 
 
+def segment(text: str) -> str:
+    """Somebody else's word as one segment of a path: it leads neither further nor up."""
+    return quote(text, safe="") if text.strip(".") else "-"
+
+
 def remember(response: Any, name: str, secret: Sensitive) -> None:
     """Give the browser one of the small cookies. Lax: who comes from an identity provider needs it at once."""
     response.set_cookie(name, secret, max_age=int(LASTS), httponly=True, samesite="Lax", secure=is_https(), path="/")
