@@ -1,25 +1,28 @@
 """Server-sent events: any stream of them, kept alive while silent. It ends when the process is to stop, and as soon
-as its reader would not be let in any more.
+as its reader would not be let in any more. Nobody has more than some at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from quart import Response
+from quart import Response, g
 
-from roci import Event, Roci, hookimpl
+from roci import Event, Roci, TooMany, hookimpl
 
 from ..domain import access
 from ..domain.credentials import LoginRevoked, TokenRevoked
 from .http import server, standing
 
 ALIVE = 15.0  # seconds of silence after which a comment is sent, so that proxies keep the connection
+OF_ONE = 100  # streams of one principal at a time: many tabs and a script, and not what would fill the memory
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,20 @@ class ServerSent:
 
 
 def stream(roci: Roci, events: AsyncIterator[ServerSent]) -> Response:
-    """An answer that sends events as they come."""
-    response = Response(_encoded(server(), events, standing()), content_type="text/event-stream")
+    """An answer that sends events as they come. Raises TooMany for who has enough of them."""
+    encoded = _encoded(server(), events, standing())
+    if who := g.get("actor"):
+        server().part(Streams).begin(who.id, encoded)
+    response = Response(encoded, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     response.timeout = None
     return response
+
+
+def _silence() -> float:
+    """Seconds, not the same for all, so that those that began together are not all alive at one moment."""
+    return ALIVE * random.uniform(0.7, 1)  # noqa: S311 - no secret
 
 
 async def _next(events: AsyncIterator[ServerSent]) -> ServerSent:
@@ -57,7 +68,7 @@ async def _encoded(
     try:
         while not any(reason.done() for reason in leaving):
             coming = coming or asyncio.ensure_future(_next(events))
-            done, _ = await asyncio.wait({coming, *leaving}, timeout=ALIVE, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({coming, *leaving}, timeout=_silence(), return_when=asyncio.FIRST_COMPLETED)
             if coming in done:
                 try:
                     yield coming.result().encode()
@@ -75,6 +86,21 @@ async def _encoded(
                 await coming
 
 
+class Streams:
+    """Who has how many. One that nobody reads any more, or ever did, is not counted: it is gone."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, weakref.WeakSet[AsyncGenerator[bytes, None]]] = {}
+
+    def begin(self, principal: str, stream: AsyncGenerator[bytes, None]) -> None:
+        """Raises TooMany."""
+        self._open = {id: streams for id, streams in self._open.items() if streams}
+        theirs = self._open.setdefault(principal, weakref.WeakSet())
+        if len(theirs) >= OF_ONE:
+            raise TooMany(f"you have {OF_ONE} pages or streams open: close some", retry_after=60)
+        theirs.add(stream)
+
+
 class Doubts:
     """What open streams wait for: rights or credentials may have changed, so each asks whether its own still hold."""
 
@@ -88,7 +114,7 @@ class Doubts:
         try:
             while await holds():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(doubt.wait(), ALIVE)
+                    await asyncio.wait_for(doubt.wait(), _silence())
                 doubt.clear()
         finally:
             self._open.discard(doubt)
@@ -102,6 +128,7 @@ class Doubts:
 @contextlib.asynccontextmanager
 async def lifespan(roci: Roci) -> AsyncIterator[None]:
     roci.provide(Doubts())
+    roci.provide(Streams())
     yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from roci_plugins.domain import access, credentials, principals, roles
 from roci_plugins.domain.rules import Rule
 from roci_plugins.surfaces.http import needs, public
 from roci_plugins.surfaces.http import roci as current
-from roci_plugins.surfaces.stream import ServerSent, stream
+from roci_plugins.surfaces.stream import OF_ONE, ServerSent, stream
 
 routes = Blueprint("ticks", __name__)
 
@@ -102,4 +103,20 @@ async def test_a_stream_goes_on_when_others_lose_their_rights(app: Quart, roci: 
         await roci.write(principals.remove, other.id)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(connection.receive(), 0.2)
+        await connection.disconnect()
+
+
+async def test_nobody_has_more_than_some_streams_and_what_is_closed_counts_no_more(app: Quart, roci: Roci) -> None:
+    _, _, _, secret = await roci.write(_ann)
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(OF_ONE):
+            connection = await stack.enter_async_context(app.test_client().request("/ticks/ticks", headers=headers))
+            await connection.send_complete()
+            assert b"event: tick" in await asyncio.wait_for(connection.receive(), 5)
+            stack.push_async_callback(connection.disconnect)
+        assert (await app.test_client().get("/ticks/ticks", headers=headers)).status_code == 429
+    async with app.test_client().request("/ticks/ticks", headers=headers) as connection:
+        await connection.send_complete()
+        assert b"event: tick" in await asyncio.wait_for(connection.receive(), 5)
         await connection.disconnect()
