@@ -22,7 +22,7 @@ from .terminal import End, Terminal, Viewer, Wish
 from .whole import whole
 
 log = logging.getLogger("roci.terminals")
-OF_ONE, OF_HOST = 8, 24  # terminals at a time: of a person on one host, of all on it
+OF_ONE, OF_HOST = 8, 24  # terminals at a time: of a person on one host (and as many that ended), of all on it
 SLACK = 5.0  # seconds beyond those that the agent keeps a terminal
 NOBODY_LOOKED = "nobody looked at it any more"
 CLOSED = "closed"
@@ -162,6 +162,9 @@ class Terminals:
             terminal.finish(end)
             self._roci.spawn(self._record(terminal, end), f"record the end of terminal {terminal.id}")
             self._start_timer(terminal)  # whoever looks, or comes back, is still told how it ended
+            ended = [each for each in self.of(terminal.owner, terminal.host_id) if each.end]
+            for each in ended[:-OF_ONE]:
+                self._forget(each)
 
     def _forget(self, terminal: Terminal) -> None:
         if terminal.timer:

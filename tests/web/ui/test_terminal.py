@@ -320,6 +320,18 @@ async def test_a_person_has_so_many_on_a_host_and_no_more(client: Client, roci: 
     assert not terminals(roci).of(who, pi.agent_id)
 
 
+async def test_of_those_that_ended_no_more_are_kept_than_may_be_open(
+    client: Client, roci: Roci, pi: ScriptedAgent
+) -> None:
+    for _ in range(OF_ONE + 3):
+        async with opened(client, pi) as (_, id):
+            pass
+        await pi.say("terminal_ended", terminal_id=id, exit_code=126)
+        await until(lambda: terminals(roci)._terminals[id].end)
+    assert len(terminals(roci)._terminals) == OF_ONE
+    assert list(terminals(roci)._terminals)[-1] == id
+
+
 async def test_it_goes_on_when_its_host_comes_back(client: Client, roci: Roci, pi: ScriptedAgent) -> None:
     async with opened(client, pi) as (browser, id):
         await show(pi, id, "one", 3)
@@ -398,3 +410,11 @@ async def test_only_this_page_may_have_styles_of_its_own(client: Client, pi: Scr
     page = await answer.get_data(as_text=True)
     assert EVIL not in page and "&lt;script&gt;" in page
     assert "unsafe-inline" not in (await client.get("/hosts")).headers["Content-Security-Policy"]
+
+
+async def test_a_container_that_does_not_run_is_named_and_the_host_is_not_meant_in_its_place(
+    client: Client, pi: ScriptedAgent
+) -> None:
+    page = await text(client, f"/hosts/{pi.agent_id}/terminal?container=wiki-1")
+    assert "wiki-1 is not running now" in page
+    assert "is not running now" not in await text(client, f"/hosts/{pi.agent_id}/terminal")
