@@ -143,6 +143,10 @@ def test_a_docker_run_and_a_secret_on_a_phone(visitor: Visitor, house: Server, b
     page = visitor.page
     page.goto("/applications/new")
     page.get_by_text("From a docker run line").click()
+    page.get_by_label("docker run lines").fill("docker run --bogus-flag nginx")
+    page.get_by_role("button", name="Make a Compose file of it").click()
+    expect(page.get_by_role("alert")).to_contain_text("--bogus-flag")
+    expects(visitor, 400)
     page.get_by_label("docker run lines").fill("docker run -d --rm --name shop -e KEY=$KEY -p 8081:80 nginx:1")
     page.get_by_role("button", name="Make a Compose file of it").click()
     expect(page.get_by_label("Name")).to_have_value("shop")

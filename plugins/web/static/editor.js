@@ -207,7 +207,7 @@ class Desk {
       location.assign(told.to);
       return;
     }
-    if (told.html === undefined) this.tell(told.error ?? told.message ?? "", true);
+    if (told.html === undefined) this.tell(told.error?.message ?? "", true);
     else this.said.innerHTML = told.html;
     if (told.seen && this.form.elements.seen) this.form.elements.seen.value = told.seen;
     if (answer.ok) this.saved(sent);
@@ -255,7 +255,7 @@ class Desk {
     const answer = await this.post(this.form.dataset.convert, body);
     const told = await answer.json();
     if (!answer.ok) {
-      this.tell(told.error ?? told.message ?? "", true);
+      this.tell(told.error?.message ?? "", true);
       return;
     }
     const { name, docker_run: field } = this.form.elements;
