@@ -90,7 +90,7 @@ async def index() -> Any:
     here = server()
     return await shell.render(
         "alerts/channels.html",
-        "Channels",
+        _("Channels"),
         ("alerts", "channel"),
         styles=("alerts.css",),
         rows=await here.part(Courier).shown(rows),
@@ -119,7 +119,7 @@ def _known(name: str) -> type[msgspec.Struct]:
 async def _form(name: str, typed: Typed, own: list[fields.Filled], wrong: Mapping[str, str]) -> Any:
     page = await shell.render(
         "alerts/channel_new.html",
-        "New channel",
+        _("New channel"),
         styles=("alerts.css",),
         scripts=("alerts.js",),
         name=name,

@@ -103,7 +103,7 @@ async def index() -> Any:
         past = await lists.leaf_of(lambda *at: roci.read(alerts.list_, "resolved", host_id, *at, **wanted), PER_PAGE)
     page = await shell.render(
         "alerts/alerts.html",
-        "Alerts",
+        _("Alerts"),
         ("alerts",),
         styles=("alerts.css",),
         open=sorted(open_, key=lambda each: RANK.get(each.severity, 0)),

@@ -74,7 +74,7 @@ async def _index(given: dict[str, Any] | None = None, wrong: dict[str, str] | No
     waits, count = await roci.read(notices.held, SHOWN) if sees else ([], 0)
     page = await shell.render(
         "alerts/quiet.html",
-        "Quiet hours",
+        _("Quiet hours"),
         ("alerts", "quiet_hours"),
         styles=("alerts.css",),
         scripts=("alerts.js",),
@@ -223,7 +223,7 @@ async def switch(id: str, action: str) -> Any:
     """Switch them on or off."""
     await sent()
     if action not in ("on", "off"):
-        raise NotFound(f"there is nothing at {request.path}")
+        raise NotFound(_("there is nothing at %(path)s", path=request.path))
     row = await roci.write(lambda: quiet.change(id, enabled=action == "on"))
     said = _("%(name)s is on", name=row.name) if row.enabled else _("%(name)s is off", name=row.name)
     return done(HERE, said)

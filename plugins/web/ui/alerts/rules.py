@@ -102,7 +102,7 @@ async def _index(
     sees_conditions = part is None and server().may(who, "alerts.read")
     page = await shell.render(
         "alerts/rules.html",
-        "Rules",
+        _("Rules"),
         ("alerts", "hosts", "beats"),
         styles=("alerts.css",),
         rows=_rows(found),

@@ -147,7 +147,7 @@ async def act(id: str, action: str) -> Any:
     elif action in ("stop", "start"):
         operation = await (deploy.stop if action == "stop" else deploy.start)(here, id)
     else:
-        raise NotFound(f"there is nothing at {request.path}")
+        raise NotFound(_("there is nothing at %(path)s", path=request.path))
     back = form.get("back", "")
     return done(local_path(back) if back else f"/applications/{id}", _(BEGUN[action], name=operation.application_name))
 
@@ -164,7 +164,7 @@ async def control(id: str, container: str, action: str) -> Any:
     live = server().part(Hub).roster.get(host_id)
     mine = live.containers_of(applications.project_key(app.name)) if live else None
     if action not in DONE or not any(each.name == container for each in mine or ()):
-        raise NotFound(f"there is nothing at {request.path}")
+        raise NotFound(_("there is nothing at %(path)s", path=request.path))
     run = await execute.control(server(), host_id, action, container)
     ended = await run.finished(WAIT)
     if ended is not None and ended.status == "succeeded":

@@ -100,7 +100,7 @@ async def _index(
     rows = sorted(rows, key=lambda row: row.state != "valid")
     page = await shell.render(
         "automation/keys.html",
-        "Automation",
+        _("Automation"),
         ("automation_key", "operations"),
         styles=("alerts.css",),
         rows=rows,

@@ -45,7 +45,7 @@ async def _index(given: Mapping[str, str], wrong: Mapping[str, str] | None = Non
     keys = (await roci.read(automation.list_))[0] if server().may(await actor(), "automation.list") else []
     page = await shell.render(
         "automation/registries.html",
-        "Registry credentials",
+        _("Registry credentials"),
         ("registry_credential", "automation_key"),
         styles=("alerts.css",),
         rows=[(row, _users(row, keys)) for row in rows],

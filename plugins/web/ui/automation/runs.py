@@ -10,7 +10,7 @@ from ....domain import automation, runs
 from ....domain.runs import Run
 from ....surfaces.http import needs, roci
 from ... import shell
-from ...language import N_
+from ...language import N_, _
 from .. import lists, shown
 
 routes = Blueprint("runs", __name__, url_prefix="/runs")
@@ -43,7 +43,7 @@ async def index() -> Any:
     key = await roci.read(automation.AutomationKey.get_or_none, automation.AutomationKey.id == key_id)
     return await shell.render(
         "automation/runs.html",
-        "Runs",
+        _("Runs"),
         ("operations",),
         styles=("alerts.css",),
         **vars(leaf),

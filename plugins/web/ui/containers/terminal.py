@@ -28,6 +28,7 @@ from ....work.operate import Operator
 from ....work.terminal import Terminal, Viewer, Wish
 from ....work.terminals import RIGHT_ENDED, Terminals
 from ... import shell
+from ...language import _
 
 routes = Blueprint("terminal", __name__)
 # xterm.js writes style elements of its own; nothing else of the page is held less strictly.
@@ -255,7 +256,7 @@ async def on_host(id: str) -> Any:
     """Terminals on a host and in its containers. `?container=` opens one there at once."""
     live = server().part(Hub).roster.get(uuid(id))
     if live is None:
-        raise NotFound("there is no such host")
+        raise NotFound(_("there is no such host"))
     subject = shell.Subject("host", live.host.id, live.host.hostname)
     return await _page(subject, live, _running(live.containers or ()), on_host=True)
 

@@ -187,7 +187,7 @@ async def _charts(host_id: str, start: datetime.datetime, end: datetime.datetime
 def _live(host_id: str) -> Live:
     live = server().part(Hub).roster.get(uuid(host_id))
     if live is None:
-        raise NotFound("there is no such host")
+        raise NotFound(_("there is no such host"))
     return live
 
 
