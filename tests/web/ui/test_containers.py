@@ -59,6 +59,21 @@ async def test_of_many_containers_a_page_has_two_hundred(client: Client, roci: R
         assert "web-1999" in page and "Page 10 of 10" in page
 
 
+async def test_the_name_of_a_container_leads_to_its_log_and_below_it_to_a_terminal(
+    client: Client, anonymous: Client, roci: Roci, nas: ScriptedAgent
+) -> None:
+    async with scripted_agent(roci) as agent:
+        host = await comes(roci, agent, "pi", {**RUNS, "name": "pi web"}, capabilities=["terminal"])
+        page = await text(client, f"/containers?host={agent.agent_id}")
+        logs = f"/logs?host={agent.agent_id}&amp;container=pi%20web"
+        assert f'<td class="name"><a href="{logs}">pi web</a>' in page
+        assert f'href="{host}/terminal?container=pi%20web"' in page
+        assert "/terminal?" not in await text(client, f"/containers?host={nas.agent_id}")
+        await someone(roci, anonymous, "hosts.read")
+        page = await text(anonymous, f"/containers?host={agent.agent_id}")
+        assert '<td class="name">pi web<' in page and "/logs?" not in page and "/terminal?" not in page
+
+
 async def test_what_runs_on_a_host_that_is_away_is_unknown(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
     await nas.hang_up()
     await until(lambda: not roci.part(Hub).connected)

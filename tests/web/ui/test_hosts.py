@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -39,9 +40,15 @@ async def ticked(client: Client, page: str, path: str, **form: list[str]) -> Any
     return await client.post(path, data=urlencode({**form, "token": token}, doseq=True), headers=headers)
 
 
-async def comes(roci: Roci, agent: ScriptedAgent, name: str, *containers: dict[str, object]) -> str:
+async def comes(
+    roci: Roci,
+    agent: ScriptedAgent,
+    name: str,
+    *containers: dict[str, object],
+    capabilities: Sequence[str] = CAPABILITIES,
+) -> str:
     """Let a host in, with these containers; its path."""
-    await agent.register(name, protocol=2, capabilities=CAPABILITIES)
+    await agent.register(name, protocol=2, capabilities=list(capabilities))
     await enrol.approve(roci, agent.agent_id)
     await agent.hear()
     await agent.say("heartbeat", containers=list(containers))

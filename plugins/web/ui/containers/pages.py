@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,6 +12,7 @@ from quart import Blueprint, request
 
 from roci import Actor, Invalid, NotFound, Roci, RociError
 
+from ....agent import terminal_wire
 from ....agent.hub import Hub
 from ....domain import operations
 from ....domain.model import new_id
@@ -86,7 +87,9 @@ async def index() -> Any:
         order=order,
         link=lists.link,
         unknown=container_rows.unknown(here),
-        controls=await _controllable(here, [id for _name, id in hosts]),
+        controls=await _allowing(here, "containers.control", hosts),
+        logs=await _allowing(here, "containers.logs", hosts),
+        terminals=await _with_terminals(here, hosts),
         actions=ACTIONS,
     )
 
@@ -96,10 +99,17 @@ def _is_meant(row: ContainerRow) -> bool:
     return lists.holds(lists.asked(), row.name, row.image, row.host, row.project, application, row.word, row.id)
 
 
-async def _controllable(here: Roci, host_ids: Sequence[str]) -> set[str]:
-    """The hosts on whose containers this reader may act."""
+async def _allowing(here: Roci, action: str, hosts: Iterable[tuple[str, str]]) -> set[str]:
+    """The ids of those of these hosts (name and id) on which this reader may do this."""
     who = await actor()
-    return {id for id in host_ids if here.may(who, "containers.control", f"host/{id}")}
+    return {id for _name, id in hosts if here.may(who, action, f"host/{id}")}
+
+
+async def _with_terminals(here: Roci, hosts: Iterable[tuple[str, str]]) -> set[str]:
+    """Those of them that offer this reader a terminal."""
+    allowed = [here.part(Hub).roster.get(id) for id in await _allowing(here, "hosts.terminal", hosts)]
+    links = {live.host.id: live.link for live in allowed if live}
+    return {id for id, link in links.items() if link and terminal_wire.CAPABILITY in link.capabilities}
 
 
 @routes.post("/<action>")
