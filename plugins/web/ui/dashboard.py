@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from quart import Blueprint, request
 
-from roci import Actor
+from roci import Actor, Roci
 
-from ...agent.hub import Hub
 from ...domain import alerts, applications, operations
 from ...domain.alerts import Alert
 from ...domain.applications import Application
@@ -18,6 +18,7 @@ from .. import shell
 from ..install import line_here
 from ..language import _
 from . import shown
+from .applications import rows as approws
 
 routes = Blueprint("dashboard", __name__)  # its one path is the start page's, which leads here
 LATEST = 8
@@ -45,6 +46,7 @@ class Seen:
 
     hosts: list[shown.HostRow] = field(default_factory=list)
     apps: list[Application] = field(default_factory=list)
+    app_rows: dict[str, approws.Row] = field(default_factory=dict)  # by the id of the application
     latest: list[Operation] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     open_alerts: int = 0
@@ -56,7 +58,7 @@ async def show(who: Actor) -> str:
     here = server()
     sees = {noun: here.may(who, f"{noun}.read") for noun in ("hosts", "applications", "operations", "alerts")}
     needed = PARTS.get(request.args.get("part", ""), set(sees))
-    seen = await here.read(_read, {noun for noun in needed if sees[noun]})
+    seen = await here.read(_read, here, {noun for noun in needed if sees[noun]})
     if sees["hosts"] and "hosts" in needed:
         seen.hosts = shown.host_rows(here)
     return await shell.render(
@@ -68,7 +70,9 @@ async def show(who: Actor) -> str:
         **vars(seen),
         troubles=_troubles(seen),
         running=sum(row.running or 0 for row in seen.hosts),
-        connected=here.part(Hub).connected,
+        approved=sum(row.state in ("online", "offline") for row in seen.hosts),
+        connected=sum(row.state == "online" for row in seen.hosts),
+        up=sum(row.app.status == "running" and row.running != 0 for row in seen.app_rows.values()),
         most=MOST,
         address=base_url(),
         line=line_here() if sees["hosts"] and "part" not in request.args else "",
@@ -76,10 +80,11 @@ async def show(who: Actor) -> str:
     )
 
 
-def _read(nouns: set[str]) -> Seen:
+def _read(here: Roci, nouns: set[str]) -> Seen:
     seen = Seen()
     if "applications" in nouns:
         seen.apps = sorted(applications.all_(), key=lambda app: (app.status != "failed", app.key))
+        seen.app_rows = {row.app.id: row for row in approws.rows(here, seen.apps)}
     if "operations" in nouns:
         seen.latest, _total = operations.list_(LATEST)
         _first, seen.under_way = operations.list_(1, status="running")
@@ -106,4 +111,16 @@ def _troubles(seen: Seen) -> list[Trouble]:
         if app.status == "failed":
             last = (app.last_error or "").strip().splitlines()
             found.append(Trouble("bad", app.name, last[-1] if last else _("failed"), f"/applications/{app.id}"))
+    found += _partial(seen)
     return sorted(found, key=lambda each: each.tone != "bad")[:MOST]
+
+
+def _partial(seen: Seen) -> Iterator[Trouble]:
+    """Applications of which not all runs, unless alerts tell of each of those containers."""
+    told = {(each.host_id, each.subject) for each in seen.alerts}
+    for row in (row for row in seen.app_rows.values() if row.is_partial):
+        path = f"/applications/{row.app.id}"
+        if row.is_gone:
+            yield Trouble("bad", row.app.name, _("no containers"), path)
+        elif any((row.host_id, name) not in told for name in row.down):
+            yield Trouble("bad", row.app.name, _("not running: %(services)s", services=", ".join(row.ill)), path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 
 import pytest
@@ -12,7 +13,7 @@ from quart.typing import TestClientProtocol as Client
 from roci import Roci
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
-from roci_plugins.domain import applications, operations
+from roci_plugins.domain import alerts, applications, operations
 from roci_plugins.domain.applications import Application
 from roci_plugins.domain.rules import Rule
 from roci_plugins.surfaces.http import documented
@@ -143,7 +144,73 @@ async def test_the_file_is_compared_with_what_runs(
     await roci.write(lambda: applications.change(wiki.id, compose=COMPOSE.replace("1.27", "1.28")))
     page = await text(client, f"{path}/compose")
     assert "What changed since revision 1" in page and 'class="gone"' in page and "nginx:1.28" in page
+
+
+def state_line(page: str) -> str:
+    """What the line of its state says."""
+    line = page.split('<p class="how">')[1].split("</p>")[0]
+    return re.sub(r"<time.*?</time>", "AT", line)
+
+
+async def test_the_state_tells_which_revision_was_deployed_when(
+    client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
+) -> None:
+    at = f"/applications/{wiki.id}?part=state"
+    assert "revision 1 deployed AT<" in state_line(await text(client, at))
+    await roci.write(lambda: applications.change(wiki.id, for_next_deploy=True, compose=COMPOSE + "# 2\n"))
+    line = state_line(await text(client, at))
+    assert "revision 1 deployed AT; revision 2 not yet<" in line and "revision 1 runs" in line
+    assert ">runs<" in await text(client, f"/applications/{wiki.id}/history")
     assert "runs: 1" in await text(client, "/applications")
+    await stopped(roci, wiki, nas)
+    line = state_line(await text(client, at))
+    assert "revision 1 deployed AT; revision 2 not yet<" in line and "runs" not in line
+    assert ">runs<" not in await text(client, f"/applications/{wiki.id}/history")
+    assert "runs: 1" not in await text(client, "/applications")
+
+
+async def test_a_first_deploy_that_fails_has_no_date(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    app = await roci.write(lambda: applications.add("blog", COMPOSE))
+    await roci.write(lambda: applications.begin_deploy(applications.get(app.id), nas.agent_id))
+    await roci.write(lambda: applications.move(applications.get(app.id), "failed", "no such image"))
+    line = state_line(await text(client, f"/applications/{app.id}"))
+    assert "revision 1<" in line and "deployed" not in line
+
+
+@pytest.mark.parametrize(("running", "tone", "shown"), [(1, "busy", "1 of 2"), (0, "bad", "0 of 1")])
+async def test_an_application_of_which_not_all_runs_looks_so(
+    client: Client, roci: Roci, nas: ScriptedAgent, wiki: Application, running: int, tone: str, shown: str
+) -> None:
+    if not running:
+        await nas.say("heartbeat", containers=[{**WEB, "status": "exited", "state": "Exited (137)"}])
+        await until(lambda: len(roci.part(Hub).roster[nas.agent_id].containers or ()) == 1)
+    page = await text(client, f"/applications/{wiki.id}?part=state")
+    assert (
+        f'<span class="badge {tone}">running</span> <span class="wrong">{shown}</span>' in page and "/restart" in page
+    )
+    page = await text(client, "/")
+    down = html.escape(EVIL) if running else "web"
+    assert page.count(f"<strong>wiki</strong> not running: {down}</a>") == 1 and "All is well" not in page
+    assert page.index("not running: ") < page.index('class="tiles"')
+    assert f'<span class="badge {tone}">running</span>' in page.split("<h2>Applications</h2>")[1]
+    assert f"<strong>{running} of 1</strong> application running" in page
+
+
+async def test_an_alert_about_its_container_is_trouble_enough(
+    client: Client, roci: Roci, nas: ScriptedAgent, wiki: Application
+) -> None:
+    await roci.write(alerts.fire, alerts.Fire(nas.agent_id, "container_stopped", "critical", "it ended", EVIL))
+    page = await text(client, "/?part=state")
+    assert "it ended" in page and "not running: " not in page
+
+
+async def test_the_end_of_what_was_stopped_on_purpose_is_no_failure(
+    client: Client, roci: Roci, nas: ScriptedAgent, wiki: Application
+) -> None:
+    assert '<span class="badge bad">exited</span>' in await text(client, f"/applications/{wiki.id}?part=services")
+    await stopped(roci, wiki, nas)
+    page = await text(client, f"/applications/{wiki.id}?part=services")
+    assert '<span class="badge plain">exited</span>' in page and "badge bad" not in page
 
 
 async def stopped(roci: Roci, app: Application, nas: ScriptedAgent) -> None:

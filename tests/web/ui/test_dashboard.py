@@ -10,7 +10,7 @@ from quart.typing import TestClientProtocol as Client
 from roci import Roci, now
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.sample import Sample
-from roci_plugins.agent.scripted import ScriptedAgent
+from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent
 from roci_plugins.domain import applications, operations
 from roci_plugins.web.recent import Recent
 from roci_plugins.web.ui.charts import line, spark
@@ -27,6 +27,14 @@ async def test_every_number_leads_to_what_it_counts(client: Client, roci: Roci, 
     for path in ("/hosts", "/containers", "/applications", "/operations?status=running", "/alerts"):
         assert f'<li><a href="{path}"><strong>' in page
     assert "<strong>1 of 1</strong> host connected" in page and "<strong>1</strong> container running" in page
+
+
+async def test_a_host_that_waits_is_not_counted_as_connected(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("pi")
+        assert roci.part(Hub).connected == 2
+        assert "<strong>1 of 1</strong> host connected" in await text(client, "/?part=state")
+        assert "1 of 1 host" in await text(client, "/system")
 
 
 async def test_an_hour_of_a_host_is_a_small_line(client: Client, roci: Roci, nas: ScriptedAgent) -> None:

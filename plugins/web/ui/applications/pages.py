@@ -80,6 +80,7 @@ async def show(id: str) -> Any:
         shell.Subject("application", id, app.name),
         styles=("applications.css",),
         app=app,
+        row=approws.rows(here, [app])[0],
         doing=doing,
         services=found,
         named=await services.named(text) if found is None else {},

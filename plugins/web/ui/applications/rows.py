@@ -28,7 +28,7 @@ class Row:
     host: str
     running: int | None
     containers: int | None
-    down: int = 0  # containers that neither run nor ended well
+    down: tuple[str, ...] = ()  # the names of its containers that neither run nor ended well
 
     @property
     def tone(self) -> str:
@@ -44,7 +44,7 @@ class Row:
     @property
     def is_partial(self) -> bool:
         """It is said to run, but not all of it does."""
-        return self.app.status == "running" and (self.down > 0 or self.containers == 0)
+        return self.app.status == "running" and (bool(self.down) or self.containers == 0)
 
     @property
     def is_gone(self) -> bool:
@@ -54,13 +54,26 @@ class Row:
     @property
     def is_behind(self) -> bool:
         """Its file is newer than what runs."""
-        return self.app.running_revision is not None and self.app.running_revision != self.app.revision
+        return self.app.status == "running" and self.app.running_revision not in (None, self.app.revision)
+
+    @property
+    def is_deployed(self) -> bool:
+        """What was deployed last is there, so that it is known when that was."""
+        app = self.app
+        is_there = app.running_revision is not None and app.running_revision == app.deployed_revision
+        return is_there and app.status in ("running", "stopped")
+
+    @property
+    def ill(self) -> list[str]:
+        """The services that are down; a container whose name tells of none, by that."""
+        return sorted({services.service_of(name, self.app.key) for name in self.down})
 
 
 def rows(roci: Roci, apps: Sequence[Application]) -> list[Row]:
     """What needs somebody first, then by name."""
     roster = roci.part(Hub).roster
-    seen = {id: _by_project(live.containers) for id, live in roster.items() if live.is_connected}
+    asked = {app.deployed_host_id for app in apps}
+    seen = {id: _by_project(live.containers) for id, live in roster.items() if live.is_connected and id in asked}
     found = []
     for app in apps:
         host_id = app.deployed_host_id or app.host_id or ""
@@ -73,7 +86,7 @@ def rows(roci: Roci, apps: Sequence[Application]) -> list[Row]:
                 host=live.host.hostname if live else "",
                 running=None if mine is None else sum(each.is_running for each in mine),
                 containers=None if mine is None else len(mine),
-                down=sum(not services.is_well(each) for each in mine or ()),
+                down=tuple(each.name for each in mine or () if not services.is_well(each)),
             )
         )
     return sorted(found, key=lambda row: (not row.is_gone and ORDER[row.app.status], not row.is_partial, row.app.key))

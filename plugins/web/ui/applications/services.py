@@ -53,6 +53,12 @@ def is_well(container: wire.Container) -> bool:
     return container.is_running or (container.state or "").startswith("Exited (0)")
 
 
+def service_of(name: str, key: str) -> str:
+    """The service that the name of a container tells of; else that name."""
+    told = re.fullmatch(rf"{re.escape(key)}[-_](.+?){REPLICA}", name)
+    return told[1] if told else name
+
+
 async def named(text: str) -> dict[str, dict[str, Any]]:
     """The services of a file with their definitions; a long file takes most of a second, so in a thread."""
     return await asyncio.to_thread(_named, text)
@@ -71,7 +77,7 @@ def _named(text: str) -> dict[str, dict[str, Any]]:
 
 def of(app: Application, definitions: dict[str, dict[str, Any]], live: Live | None) -> list[Service] | None:
     """Its services with what runs of each; None: nobody knows what runs."""
-    key = applications.project_key(app.name)
+    key, rests = applications.project_key(app.name), app.status == "stopped"
     reported = live.containers_of(key) if live else []
     if live is None or reported is None:
         return None
@@ -81,8 +87,10 @@ def of(app: Application, definitions: dict[str, dict[str, Any]], live: Live | No
         mine = [each for each in rest if _is_of(each, key, name, definition)]
         rest = [each for each in rest if each not in mine]
         image = definition.get("image")
-        found.append(Service(name, image if isinstance(image, str) else "", [_part(each, live.host) for each in mine]))
-    return found + ([Service("", "", [_part(each, live.host) for each in rest])] if rest else [])
+        found.append(
+            Service(name, image if isinstance(image, str) else "", [_part(each, live.host, rests) for each in mine])
+        )
+    return found + ([Service("", "", [_part(each, live.host, rests) for each in rest])] if rest else [])
 
 
 def _is_of(container: wire.Container, key: str, service: str, definition: dict[str, Any]) -> bool:
@@ -91,7 +99,8 @@ def _is_of(container: wire.Container, key: str, service: str, definition: dict[s
     return re.fullmatch(rf"{re.escape(key)}[-_]{re.escape(service)}{REPLICA}", container.name) is not None
 
 
-def _part(container: wire.Container, host: Host) -> Part:
+def _part(container: wire.Container, host: Host, rests: bool) -> Part:
+    """`rests`: it was stopped on purpose, so an end is none that ails."""
     return Part(
         id=container.id,
         name=container.name,
@@ -99,6 +108,6 @@ def _part(container: wire.Container, host: Host) -> Part:
         said=container.state or "",
         image=container.image,
         is_running=container.is_running,
-        is_well=is_well(container),
+        is_well=is_well(container) or (rests and container.status == "exited"),
         places=places(container, host),
     )

@@ -77,7 +77,7 @@ async def _state(here: Roci) -> State:
         sizes,
         here.part(Lag),
         here.store.waiting,
-        hub.connected,
+        sum(live.is_connected and live.is_approved for live in hub.roster.values()),
         sum(live.is_approved for live in hub.roster.values()),
     )
 
