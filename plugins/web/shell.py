@@ -141,12 +141,14 @@ async def render(
     scripts: Sequence[str] = (),
     styles: Sequence[str] = (),
     libraries: Sequence[str] = (),
+    tab: str = "",
     **values: Any,
 ) -> str:
     """A page in its frame; the part of it that `?part=` names comes alone.
 
     `topics`: what makes it renew itself, see live.py. `scripts` and `styles`: files of static/ that only this page
-    needs; `libraries`: browser libraries, loaded before them.
+    needs; `libraries`: browser libraries, loaded before them. `tab`: the name of the subject's tab that the page is a
+    part of, where its address does not say so.
     """
     part = request.args.get("part")
     if part is not None and not (part.isascii() and part.isalpha()):
@@ -172,6 +174,7 @@ async def render(
         scripts=scripts,
         styles=styles,
         libraries=libraries,
+        open_tab=tab,
         said=g.said,
         version=__version__,
         **values,

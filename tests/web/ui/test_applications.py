@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+from urllib.parse import quote
 
 import pytest
 from quart import Quart
@@ -88,6 +89,7 @@ async def test_services_show_what_runs_and_what_is_missing(client: Client, wiki:
     assert 'href="http://127.0.0.1:8081/"' in page or ":8081/" in page
     assert page.count("8081 → 80") == 1 and "the file says nginx:1.27" in page
     assert "not there" in page and "not in the file" in page and EVIL not in page
+    assert f"/containers/{quote(EVIL, safe='')}/start" in page
 
 
 async def test_services_of_a_host_that_is_away_are_unknown(
@@ -312,6 +314,7 @@ async def test_what_is_wrong_on_manage_is_said_beside_what_was_typed(client: Cli
     assert answer.status_code == 422 and 'role="alert">host_id' in page and 'value="about"' in page
     answer = await send(client, path, f"/applications/{app.id}/delete", confirm="other")
     assert answer.status_code == 422 and 'role="alert"' in await answer.get_data(as_text=True)
+    assert '/manage" aria-current="page"' in await answer.get_data(as_text=True)
 
 
 async def test_who_may_only_look_sees_no_buttons(roci: Roci, anonymous: Client, wiki: Application) -> None:

@@ -58,6 +58,7 @@ async def test_a_tab_shows_what_the_host_tells(
     page, frame = await page_with(client, able, what, {"count": len(things), "things": things})
     assert frame["type"] == "inventory" and frame["what"] == what
     assert EVIL not in page and [each for each in shown if each not in page] == []
+    assert f"/prune?what={what}" in page and "Remove what nothing uses" in page
 
 
 async def test_images_are_in_the_order_that_was_asked_for_and_unknown_sizes_come_last(
@@ -106,7 +107,8 @@ async def test_an_image_is_pulled_by_a_form_and_a_bad_name_stays_to_be_mended(
     await able.answer(output='{"count": 0, "things": []}')
     answer = await asking
     page = await answer.get_data(as_text=True)
-    assert answer.status_code == 422 and "image: a name such as" in page and 'value="-q"' in page
+    assert answer.status_code == 422 and 'id="pull-wrong">a name such as' in page
+    assert 'value="-q"' in page and f'href="{path}/images" aria-current="page"' in page
 
 
 async def test_a_prune_is_looked_at_before_it_is_done(client: Client, able: ScriptedAgent) -> None:
@@ -140,7 +142,7 @@ async def test_who_may_only_look_neither_pulls_nor_prunes(anonymous: Client, roc
     await someone(roci, anonymous, "hosts.read")
     path = f"/hosts/{able.agent_id}"
     page, _ = await page_with(anonymous, able, "images", {"count": 0, "things": []})
-    assert "Pull" not in page and "Prune" not in page
+    assert "Pull" not in page and "Prune" not in page and "nothing uses" not in page
     await text(anonymous, f"{path}/prune", 403)
     for verb in ("prune", "images/pull"):
         assert (await send(anonymous, path, f"{path}/{verb}", what="images", image="x")).status_code == 403

@@ -56,6 +56,7 @@ async def _page(app: Application, typed: dict[str, str] | None = None, wrong: Ro
         (),
         shell.Subject("application", app.id, app.name),
         styles=("applications.css",),
+        tab="manage",
         app=app,
         typed=typed or {},
         wrong=wrong.message if wrong else "",

@@ -21,6 +21,7 @@ from ...forms import done, sent
 from ...language import N_, _
 from .. import lists
 from ..activity import doings
+from ..wrong import beside
 
 routes = Blueprint("inventory", __name__, url_prefix="/hosts")
 TITLES = {"images": N_("Images"), "volumes": N_("Volumes"), "networks": N_("Networks")}
@@ -98,6 +99,7 @@ async def _list(id: str, what: str, given: str = "", wrong: RociError | None = N
         shell.Subject("host", id, live.host.hostname),
         scripts=("filter.js",),
         styles=("lists.css",),
+        tab=what,
         host=live.host,
         things=lists.arranged(stock.things, order, KEYS) if stock else None,
         stock=stock,
@@ -108,7 +110,7 @@ async def _list(id: str, what: str, given: str = "", wrong: RociError | None = N
         link=lists.link,
         moment_of=moment_of,
         given=given,
-        wrong=wrong.message if wrong else None,
+        wrong=" ".join(beside(wrong, ("image",)).values()),
     )
     return page, wrong.status if wrong else 200
 

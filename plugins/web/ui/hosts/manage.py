@@ -49,6 +49,7 @@ async def _page(id: str, given: Mapping[str, str] | None = None, wrong: RociErro
         (),
         shell.Subject("host", id, live.host.hostname),
         styles=("lists.css",),
+        tab="manage",
         host=live.host,
         given=given or _noted(carded),
         wrong=wrong.message if wrong else None,
