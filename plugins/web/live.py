@@ -1,8 +1,8 @@
 """What changed, told to open pages by one stream each: names of topics, once a second. They ask for the rest.
 
 Topics: `hosts` (they came, went, were decided on), `beats` (how any of them is doing), `containers` (others than
-before), `host/ID` (all of one host), `applications`, `operations`, `alerts`, `policies`, `any` (whatever is kept in the
-audit), and else the noun of an event: `channel`, `role`, `token`.
+before), `host/ID` (all of one host), `applications`, `operations`, `operations/ID` (those on one host), `alerts`,
+`policies`, `any` (whatever is kept in the audit), and else the noun of an event: `channel`, `role`, `token`.
 """
 
 from __future__ import annotations
@@ -139,4 +139,5 @@ def on_event(roci: Roci, event: Event) -> None:
         return
     noun = filing(cast(Any, type(event))).noun
     host = getattr(event, "host_id", None)
-    changes.note(TOPICS.get(noun, noun), "any", *([f"host/{host}"] if host else []))
+    about = [f"host/{host}", *([f"operations/{host}"] if noun == "operation" else [])] if host else []
+    changes.note(TOPICS.get(noun, noun), "any", *about)

@@ -12,6 +12,7 @@ from quart import Blueprint
 from roci import Roci, Settings, core, hookimpl
 from roci_plugins.agent.scripted import scripted_agent
 from roci_plugins.domain import access, credentials
+from roci_plugins.domain.operations import OperationStarted
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.surfaces.http import needs
 from roci_plugins.web import live
@@ -92,6 +93,18 @@ async def test_a_page_hears_of_its_topics_once_however_often_they_change(roci: R
         await enrol.approve(roci, agent.agent_id)
         async with asyncio.timeout(10):
             assert (await waiting).event == "hosts"
+    await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_page_hears_of_the_operations_of_its_host_alone(roci: Roci) -> None:
+    following = roci.part(Changes).follow({"operations/nas"})
+    assert (await anext(following)).event == "ready"
+    waiting = asyncio.ensure_future(following.__anext__())
+    live.on_event(roci, OperationStarted("1", "prune", "pi", None))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    live.on_event(roci, OperationStarted("2", "prune", "nas", None))
+    assert (await waiting).event == "operations/nas"
     await following.aclose()  # type: ignore[attr-defined]
 
 

@@ -95,7 +95,7 @@ async def _list(id: str, what: str, given: str = "", wrong: RociError | None = N
     page = await shell.render(
         f"hosts/{what}.html",
         _(TITLES[what]),
-        ("operations",),
+        (f"operations/{id}",),
         shell.Subject("host", id, live.host.hostname),
         scripts=("filter.js",),
         styles=("lists.css",),
