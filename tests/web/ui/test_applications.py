@@ -86,7 +86,7 @@ async def test_five_hundred_applications_come_a_hundred_at_a_time(client: Client
 
 async def test_services_show_what_runs_and_what_is_missing(client: Client, wiki: Application) -> None:
     page = await text(client, f"/applications/{wiki.id}")
-    assert 'href="http://127.0.0.1:8081/"' in page or ":8081/" in page
+    assert re.search(r'<a href="http://[^"/]+:8081/"', page)
     assert page.count("8081 → 80") == 1 and "the file says nginx:1.27" in page
     assert "not there" in page and "not in the file" in page and EVIL not in page
     assert f"/containers/{quote(EVIL, safe='')}/start" in page
