@@ -179,6 +179,17 @@ async def test_a_text_sent_after_the_stay_is_over_is_shown_back_and_can_be_sent_
     assert answer.status_code == 303 and await latest(roci, wiki) == mine
 
 
+async def test_a_text_that_another_site_sends_is_not_shown_as_ones_own(anonymous: Client, wiki: Application) -> None:
+    foreign = ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"})
+    for path in (NEW, f"/applications/{wiki.id}/edit"):
+        for headers in foreign:
+            answer = await anonymous.post(path, form={"compose": "theirs: 1\n"}, headers=headers)
+            assert answer.status_code == 403 and "theirs" not in await answer.get_data(as_text=True)
+        answer = await anonymous.post(path, form={"compose": COMPOSE, "name": "shop", "formaction": "strange"})
+        page = await answer.get_data(as_text=True)
+        assert answer.status_code == 401 and 'value="shop"' in page and "strange" not in page
+
+
 async def test_an_older_revision_is_shown_with_what_it_would_change(
     client: Client, roci: Roci, wiki: Application
 ) -> None:

@@ -20,7 +20,7 @@ from ....backends import dockerrun, yamltext
 from ....core.app import refused
 from ....domain import applications
 from ....domain.applications import Application
-from ....surfaces.http import actor, needs, require, roci, server
+from ....surfaces.http import actor, check_origin, needs, require, roci, server
 from ....work import deploy, drafts
 from ....work.drafts import Draft, Judgement, Outdated
 from ... import shell, statics
@@ -46,6 +46,9 @@ services:
 volumes:
   pages:
 """
+
+
+FIELDS = ("name", "compose", "host_id", "backend", "description", "seen", "docker_run", "then")
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,7 @@ class Said:
 
 def _given(form: Any, base: Given) -> Given:
     """What was sent; what was not stays as it is. Browsers end lines in their own way."""
-    names = ("name", "compose", "host_id", "backend", "description", "seen", "docker_run", "then")
-    fields = {name: str(form[name]).replace("\r\n", "\n") for name in names if name in form}
+    fields = {name: str(form[name]).replace("\r\n", "\n") for name in FIELDS if name in form}
     return replace(base, **fields)
 
 
@@ -195,17 +197,21 @@ async def check(id: str) -> Any:
 
 
 def _keeping(view: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Where the stay is over, show what was sent back: a browser without scripts would lose it."""
+    """Where the stay is over, show what was sent back: a browser without scripts would lose it.
+
+    Not what another site sends: its text would stand there as one's own.
+    """
 
     @functools.wraps(view)
     async def kept(**args: Any) -> Any:
         try:
             return await view(**args)
         except Unauthenticated as error:
+            check_origin()
             if _is_script() or "compose" not in (form := await request.form):
                 raise
             await refused(server(), error)
-            fields = [(name, value) for name, value in form.items(multi=True) if name not in ("compose", "token")]
+            fields = [(name, value) for name, value in form.items() if name in FIELDS and name != "compose"]
             page = await render_template("kept.html", given=_given(form, Given()), fields=fields, static=statics.url)
             return page, error.status
 
