@@ -202,3 +202,12 @@ async def test_who_may_only_look_sees_no_forms(client: Client, roci: Roci, app: 
 async def test_forms_need_their_token(client: Client, ann: Principal) -> None:
     for path in ("/people/new", f"/people/{ann.id}", f"/people/{ann.id}/remove", f"/people/{ann.id}/roles"):
         assert (await client.post(path, form={"confirm": "ann"})).status_code == 403, path
+
+
+@pytest.mark.parametrize("path", ["/people/{ann}/roles/unknown/remove", "/people/roles/admin/bindings/unknown/remove"])
+async def test_who_may_take_nothing_back_does_not_learn_what_there_is(
+    client: Client, roci: Roci, app: Quart, ann: Principal, path: str
+) -> None:
+    bob = await signed_in(roci, app, "bob", "principals.list")
+    assert (await send(bob, "/account", path.format(ann=ann.id))).status_code == 403
+    assert (await send(client, "/account", path.format(ann=ann.id))).status_code == 404

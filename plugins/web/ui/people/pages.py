@@ -315,9 +315,8 @@ async def bind(id: str) -> Any:
 async def unbind(id: str, binding: str) -> Any:
     """Take a role back."""
     await sent()
-    here = server()
-    row, person = await here.read(roles.binding, binding), await here.read(principals.get, id)
-    await require("bindings.delete", f"space/{row.space}" if row.space else "")
+    here, row = server(), await role_pages.revocable(binding)
+    person = await here.read(principals.get, id)
     if row.subject.lower() != person.name.lower():
         raise NotFound("they have no such role")
     words = _("%(name)s has the role %(role)s no more", name=person.name, role=row.role)

@@ -7,7 +7,7 @@ from typing import Any
 
 from quart import Blueprint
 
-from roci import Conflict, Invalid, Permission, RociError
+from roci import Conflict, Invalid, NotFound, Permission, RociError
 
 from ....core.app import refused
 from ....domain import access, principals, roles
@@ -238,13 +238,23 @@ async def bind(name: str) -> Any:
     return done(f"/people/roles/{name}", _("%(name)s has the role %(role)s", name=subject, role=name))
 
 
+async def revocable(id: str) -> Binding:
+    """What somebody has and who asks may take back. Who may take nothing back does not learn what there is."""
+    try:
+        row = await server().read(roles.binding, id)
+    except NotFound:
+        await require("bindings.delete")
+        raise
+    await require("bindings.delete", f"space/{row.space}" if row.space else "")
+    return row
+
+
 @routes.post("/roles/<name>/bindings/<binding>/remove")
 @signed_in
 async def unbind(name: str, binding: str) -> Any:
     """Take it back from somebody."""
     await sent()
-    row = await server().read(roles.binding, binding)
-    await require("bindings.delete", f"space/{row.space}" if row.space else "")
+    row = await revocable(binding)
     try:
         await server().write(access.unbind, binding)
     except RociError as error:
