@@ -57,6 +57,9 @@ async def test_the_language_is_chosen_before_signing_in_and_leads_back_to_a_page
     assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
     assert "Přihlásit" in await text(await anonymous.get("/login"))
     assert (await anonymous.get("/language/cs?next=//evil.example")).headers["Location"] == "/"
+    for site in ("cross-site", "same-site"):
+        answer = await anonymous.get("/language/en", headers={"Sec-Fetch-Site": site})
+        assert "Set-Cookie" not in answer.headers
     await anonymous.get("/language/nothing")
     assert "Přihlásit" not in await text(await anonymous.get("/login"))
 
