@@ -92,6 +92,7 @@ class Container(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
                 setattr(self, field, text[:LONGEST_TEXT])
 
 
+CONTAINER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 TEXTS = tuple(field for field in Container.__struct_fields__ if field not in ("ports", "oom"))
 
 NOT_SAID = msgspec.Raw()  # the engine did not say; never the same as []
@@ -427,9 +428,9 @@ def first_containers(reported: bytes) -> tuple[bytes, int]:
 
 
 def read_containers(reported: bytes) -> list[Container]:
-    """Raises Malformed."""
+    """Those with ids as engines give them: others could be read as more than an id. Raises Malformed."""
     found: list[Container] = _decode(_containers, reported)
-    return found
+    return [each for each in found if CONTAINER_ID.fullmatch(each.id)]
 
 
 def report_containers(found: list[Container]) -> msgspec.Raw:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from roci import Roci, Unavailable
@@ -95,3 +96,9 @@ def test_what_a_container_tells_of_itself_is_cut() -> None:
     )
     assert {len(text or "") for text in (one.name, one.state, one.app)} == {wire.LONGEST_TEXT}
     assert (one.id, one.image, one.created, one.ports) == ("a", "", None, ["80/tcp"])
+
+
+@pytest.mark.parametrize("id", ["../../../hosts/x/containers/y", "..", ".a", "", "a/b", "a?b", "a%2fb", "a b", "a\n"])
+def test_a_container_whose_id_no_engine_gave_is_left_out(id: str) -> None:
+    told = msgspec.json.encode([{"id": id, "name": "web"}, {"id": "0123456789ab", "name": "db"}])
+    assert [each.name for each in wire.read_containers(told)] == ["db"]

@@ -13,7 +13,7 @@ from quart.typing import TestClientProtocol as Client
 from roci import Roci, Sensitive
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
-from roci_plugins.domain import access, applications, credentials, hostcards, keyring, principals, registries
+from roci_plugins.domain import access, alerts, applications, credentials, hostcards, keyring, principals, registries
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
@@ -275,3 +275,18 @@ async def test_a_host_logs_in_with_a_credential_that_is_kept(client: Client, roc
         assert (await agent.hear())["username"] == "me"
         await send(client, f"{path}/manage", f"{path}/logout", registry_url="registry.lan:5000")
         assert (await agent.hear())["type"] == "registry_logout"
+
+
+async def test_alerts_of_a_host_are_for_who_may_read_alerts(anonymous: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    await roci.write(alerts.fire, alerts.Fire(nas.agent_id, "memory", "critical", "it is hot in there"))
+    await someone(roci, anonymous, "hosts.read")
+    assert "it is hot" not in await text(anonymous, f"/hosts/{nas.agent_id}")
+    await roci.write(access.change_role, "some", rules=[Rule("hosts.read"), Rule("alerts.read")])
+    assert "it is hot" in await text(anonymous, f"/hosts/{nas.agent_id}")
+
+
+async def test_no_host_has_its_buttons_act_on_another(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        path = await comes(roci, agent, "nas", {**RUNS, "id": "../../../hosts/other/containers/x"}, RUNS)
+        page = await text(client, path)
+        assert f'"{path}/containers/{RUNS["id"]}/stop"' in page and "/other/" not in page

@@ -105,7 +105,7 @@ async def show(id: str) -> Any:
     """One host: who it is, what runs there, what was done to it."""
     live, here, who, part = _live(id), server(), await actor(), request.args.get("part")
     subject = shell.Subject("host", id, live.host.hostname)
-    told = await here.read(_told, live, part)
+    told = await here.read(_told, live, part, here.may(who, "alerts.read", f"host/{id}"))
     rows = None
     if part in (None, "containers"):
         rows = container_rows.of_host(live, told["owners"])
@@ -129,13 +129,13 @@ async def show(id: str) -> Any:
     )
 
 
-def _told(live: Live, part: str | None) -> dict[str, Any]:
+def _told(live: Live, part: str | None, sees_alerts: bool) -> dict[str, Any]:
     """What the database has of a host, as far as this part shows it."""
     id, approved = live.host.id, live.host.status == "approved"
     wants = {name: part in (None, name) for name in ("facts", "containers", "latest")}
     return {
         "card": hostcards.get(id).card if wants["facts"] and approved else None,
-        "alerts": alerts.list_("active", id, MOST_ALERTS)[0] if wants["facts"] else [],
+        "alerts": alerts.list_("active", id, MOST_ALERTS)[0] if wants["facts"] and sees_alerts else [],
         "owners": container_rows.owners() if wants["containers"] else {},
         "latest": operations.list_(LATEST, host_id=id)[0] if wants["latest"] else [],
     }

@@ -12,6 +12,7 @@ from roci import Actor, Roci, hookimpl
 from ....agent.hub import Hub, Live
 from ....domain import applications
 from ....domain.applications import Application
+from ...forms import segment
 from ...language import N_, _
 from ...shell import Shell
 from .pages import Finder, Found, Question
@@ -84,7 +85,7 @@ def _on_host(roci: Roci, who: Actor, question: Question, live: Live) -> Iterator
         for verb in (("restart", "stop") if each.is_running else ("start",)) if acts else ():
             label = _(VERBS[verb], name=each.name)
             asks = _(STOPS_IT, name=each.name) if verb == "stop" else ""
-            yield Found("action", label, f"{path}/containers/{name}/{verb}", host, words, {}, asks)
+            yield Found("action", label, f"{path}/containers/{segment(each.name)}/{verb}", host, words, {}, asks)
 
 
 async def stacks(roci: Roci, who: Actor, question: Question) -> Iterable[Found]:
