@@ -44,6 +44,7 @@ async def test_everybody_is_listed_with_roles_and_names_are_text(client: Client,
     assert 'href="/people/roles/admin"' in page and "none: may do nothing" in page
     found = await text(client, "/people?text=admin")
     assert "ann@example.org" not in found and "1 of 2" in found
+    assert "ann@example.org" in await text(client, "/people?text=EXAMPLE.org+ann")
     assert "<html" not in await text(client, "/people?part=everybody")
 
 

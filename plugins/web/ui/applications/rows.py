@@ -13,7 +13,7 @@ from ....agent.naming import belongs
 from ....agent.wire import Container
 from ....domain import applications
 from ....domain.applications import Application
-from .. import shown
+from .. import lists, shown
 from . import services
 
 ORDER = {"failed": 0, "deploying": 1, "running": 2, "stopped": 3}
@@ -108,12 +108,8 @@ def _mine(known: Mapping[str, list[Container]], key: str) -> list[Container]:
 
 def matching(found: Sequence[Row], text: str = "", host: str = "") -> list[Row]:
     """Those with all of these words in their name, description or host."""
-    words = text.lower().split()
-    return [row for row in found if host in ("", row.host_id) and all(word in _text(row) for word in words)]
-
-
-def _text(row: Row) -> str:
-    return f"{row.app.name} {row.app.description} {row.host}".lower()
+    told = (row for row in found if host in ("", row.host_id))
+    return [row for row in told if lists.holds(text, row.app.name, row.app.description, row.host)]
 
 
 def counts(found: Sequence[Row]) -> dict[str, int]:

@@ -25,6 +25,7 @@ from ... import shell
 from ...account import expiry
 from ...forms import done, sent
 from ...language import _
+from .. import lists
 from ..wrong import beside
 from . import reasons, relying
 from . import roles as role_pages
@@ -101,22 +102,22 @@ def _shown(id: str) -> Shown:
 @needs("principals.list")
 async def index() -> Any:
     """People and services; `?text=` narrows them."""
-    text = request.args.get("text", "").strip()
+    text = lists.asked("text")
     rows = await server().read(_rows)
     return await shell.render(
         "people/people.html",
         _("People and access"),
         TOPICS,
         styles=("admin.css",),
-        rows=[row for row in rows if _fits(row, text.lower())],
+        rows=[row for row in rows if _fits(row, text)],
         count=len(rows),
         text=text,
     )
 
 
 def _fits(row: Row, text: str) -> bool:
-    words = (row.person.name, row.person.display_name, row.person.email, *(each.role for each in row.bindings))
-    return any(text in word.lower() for word in words)
+    person = row.person
+    return lists.holds(text, person.name, person.display_name, person.email, *(each.role for each in row.bindings))
 
 
 @routes.get("/new")
