@@ -36,6 +36,7 @@ class Page:
     routes: Blueprint
     permission: str = ""
     group: str = ""
+    also: str = ""  # another path whose pages belong to this entry
 
 
 @dataclass(frozen=True)

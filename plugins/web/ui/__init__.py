@@ -33,7 +33,7 @@ def register_pages(roci: Roci) -> list[Page]:
         Page("operations", "", "/operations", operations.routes),
         Page("containers", N_("Containers"), "/containers", containers.routes, "hosts.read"),
         Page("logs", N_("Logs"), "/logs", logs.routes, "containers.logs"),
-        Page("activity", N_("Activity"), "/activity", activity.routes, "operations.read", N_("Watch")),
+        Page("activity", N_("Activity"), "/activity", activity.routes, "operations.read", N_("Watch"), "/operations"),
         Page("alerts", N_("Alerts"), "/alerts", alerts.routes, "alerts.read", N_("Watch")),
         Page("policies", N_("Policies"), "/policies", policies.routes, "policies.read", N_("Administer")),
         Page("automation", N_("Automation"), "/automation", automation.routes, "automation.list", N_("Administer")),

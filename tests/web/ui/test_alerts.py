@@ -139,6 +139,7 @@ async def test_a_rule_is_added_changed_switched_and_removed(client: Client, roci
 @pytest.mark.parametrize(
     ("changes", "field", "reason"),
     [
+        pytest.param({"threshold_value": "150"}, "threshold_value", "at most 100", id="more than all"),
         pytest.param({"threshold_value": "much"}, "threshold_value", "a number is needed", id="no number"),
         pytest.param({"for_amount": "9999", "for_unit": "h"}, "for_seconds", "must be from 0 to", id="too long"),
         pytest.param({"hysteresis": "-1"}, "hysteresis", "0 or more", id="negative"),

@@ -45,6 +45,15 @@ async def test_an_operation_under_way_can_be_followed_and_not_cancelled_where_th
     assert f'data-follow="/operations/{wiki}/live"' in page and "data-seconds" in page and "/cancel" not in page
 
 
+async def test_an_operation_under_way_is_asked_for_anew_without_scripts_and_is_of_activity(
+    client: Client, roci: Roci, wiki: str, nas: ScriptedAgent
+) -> None:
+    page = await text(client, f"/operations/{wiki}")
+    assert '<noscript><meta http-equiv="refresh"' in page
+    assert 'href="/activity" aria-current="page"' in page
+    assert 'http-equiv="refresh"' not in await text(client, "/operations")
+
+
 async def test_an_operation_under_way_is_cancelled_by_a_form(client: Client, roci: Roci) -> None:
     async with scripted_agent(roci) as pi:
         await pi.register("pi", protocol=2, capabilities=["cancel"])

@@ -77,6 +77,12 @@ async def test_words_of_other_products_find_it_too(client: Client, wiki: Applica
     assert await found(client, "nothing+of+the+kind") == []
 
 
+async def test_pages_are_found_by_what_one_does_there(client: Client, nas: ScriptedAgent) -> None:
+    assert "Policies" in await found(client, "policy") and "Add a host" in await found(client, "add")
+    assert "Prune nas" in await found(client, "prune") and "Images on nas" in await found(client, "image")
+    assert {"Containers", "Images on nas"} <= set(await found(client, "update"))
+
+
 async def test_containers_are_found_as_text(client: Client, nas: ScriptedAgent) -> None:
     page = await text(client, "/palette?part=found&q=alert(1)")
     assert EVIL not in page and f"Restart {html.escape(EVIL)}" in page

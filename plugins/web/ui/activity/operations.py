@@ -107,6 +107,7 @@ async def show(id: str) -> Any:
         is_raw=plain != output,
         is_cut=len(output) >= KEPT,
         can_cancel=run is not None and _can_cancel(row),
+        reloads=row.status == "running",
         doings=doings,
         tone=shown.tone,
     )

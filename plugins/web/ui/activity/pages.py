@@ -31,7 +31,7 @@ LATELY = {
     "30d": (N_("last 30 days"), datetime.timedelta(days=30)),
 }
 RESULTS = {
-    "done": N_("done"),
+    "done": N_("succeeded"),
     "failed": N_("failed"),
     "refused": N_("refused"),
     "cancelled": N_("cancelled"),

@@ -39,6 +39,7 @@ NEW = {
     "for_unit": "min",
     "hysteresis": "5",
 }
+PERCENT = ("cpu", "memory", "disk")
 NAMES = ("metric_type", "comparison", "threshold_value", "for_seconds", "hysteresis", "hosts")
 
 
@@ -179,6 +180,8 @@ def read(form: Any) -> NewThreshold:
         _number("hysteresis", form.get("hysteresis") or "0"),
     )
     alerts.check(dataclasses.asdict(new))
+    if new.metric_type in PERCENT and new.threshold_value > 100:
+        raise Invalid(f"threshold_value: {_('at most 100: it is a part of what there is')}")
     return new
 
 

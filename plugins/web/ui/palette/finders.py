@@ -17,6 +17,13 @@ from ...language import N_, _
 from ...shell import Shell
 from .pages import Finder, Found, Question
 
+WORDS = {  # that find a page besides its name
+    "policies": "policy approve join",
+    "containers": "image update",
+    "people": "user role permission",
+    "automation": "cron job schedule registry",
+    "activity": "audit operations history",
+}
 VERBS = {"restart": N_("Restart %(name)s"), "stop": N_("Stop %(name)s"), "start": N_("Start %(name)s")}
 STOPS_IT = N_("Stop the container %(name)s? It stays as it is until it is started.")
 STOPS_ALL = N_("Stop all containers of %(name)s? They stay as they are until it is started.")
@@ -25,10 +32,14 @@ STOPS_ALL = N_("Stop all containers of %(name)s? They stay as they are until it 
 async def pages(roci: Roci, who: Actor, question: Question) -> Iterable[Found]:
     """Those in the navigation, one's own account, and the first steps."""
     entries = [page for _group, some in roci.part(Shell).entries(roci, who) for page in some]
-    found = [Found("page", _(page.label), page.path, words=page.name) for page in entries]
+    found = [
+        Found("page", _(page.label), page.path, words=f"{page.name} {WORDS.get(page.name, '')}") for page in entries
+    ]
     found.append(Found("page", _("My account"), "/account", words="password passkey profile"))
     if question.words and roci.may(who, "applications.write"):
         found.append(Found("action", _("New application"), "/applications/new", words="create add stack compose"))
+    if question.words and roci.may(who, "hosts.read"):
+        found.append(Found("action", _("Add a host"), "/hosts/add", words="new join install agent server"))
     if question.words:
         found.append(Found("action", _("Sign out"), "/logout", words="log out leave"))
     return found
@@ -49,6 +60,11 @@ def _of_host(roci: Roci, who: Actor, live: Live) -> Iterator[Found]:
         if roci.may(who, "hosts.decide", on):
             yield Found("action", _("Approve %(name)s", name=name), f"{path}/decide", form={"answer": "approve"})
         return
+    if live.is_approved:
+        yield Found("action", _("Images on %(name)s", name=name), f"{path}/images", _("Host"), "pull image update")
+    if live.is_approved and roci.may(who, "hosts.prune", on):
+        words = "remove unused images volumes clean"
+        yield Found("action", _("Prune %(name)s", name=name), f"{path}/prune", _("Host"), words)
     if live.is_approved and roci.may(who, "containers.logs", on):
         yield Found("action", _("Logs of %(name)s", name=name), f"{path}/logs", _("Host"))
     if live.is_approved and roci.may(who, "hosts.terminal", on):
