@@ -187,6 +187,7 @@ async def test_an_application_of_which_not_all_runs_looks_so(
         await nas.say("heartbeat", containers=[{**WEB, "status": "exited", "state": "Exited (137)"}])
         await until(lambda: len(roci.part(Hub).roster[nas.agent_id].containers or ()) == 1)
     page = await text(client, f"/applications/{wiki.id}?part=state")
+    assert "live-containers" in page.split(">")[0]  # so that it is told while one looks on
     assert (
         f'<span class="badge {tone}">running</span> <span class="wrong">{shown}</span>' in page and "/restart" in page
     )
