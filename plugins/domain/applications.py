@@ -16,6 +16,7 @@ from . import hosts
 from .model import Model, Utc, picked
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+LONGEST_DESCRIPTION = 10_000  # characters
 LONGEST = 256 * 1024  # bytes of Compose file
 MOVES = {
     "stopped": {"deploying"},
@@ -153,12 +154,18 @@ def check_text(compose: str) -> None:
         raise Invalid(f"compose_yaml: at most {LONGEST // 1024} KiB")
 
 
+def check_description(description: str) -> None:
+    if len(description) > LONGEST_DESCRIPTION:
+        raise Invalid(f"description: at most {LONGEST_DESCRIPTION} characters")
+
+
 def add(
     name: str, compose: str, description: str = "", host_id: str | None = None, backend: str = "compose"
 ) -> Application:
     """A new application, stopped, at revision 1. The backend has validated the file. Raises Conflict."""
     check_name(name)
     check_text(compose)
+    check_description(description)
     if Application.get_or_none(Application.key == project_key(name)):
         raise Conflict(f"an application named {name!r} already exists")
     application = Application.create(
@@ -188,6 +195,7 @@ def change(application_id: str, *, for_next_deploy: bool = False, **changes: Any
             raise Conflict(f"compose_yaml cannot change while the application is {application.status}: stop it first")
         application.revision += 1
         _revise(application, compose)
+    check_description(changes.get("description") or "")
     for field in ("host_id", "backend"):
         if field in changes and changes[field] != getattr(application, field):
             _may_move(application, field)

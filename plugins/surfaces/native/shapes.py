@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from ...agent import wire
 from ...agent.hub import Live
 from ...agent.naming import belongs
-from ...domain.applications import NAME, Application, Revision, project_key
+from ...domain.applications import LONGEST_DESCRIPTION, NAME, Application, Revision, project_key
 from ...domain.model import wire_time
 from ...domain.operations import Operation
 from ...domain.policies import STATUS as POLICY_STATUS
@@ -59,13 +59,13 @@ class Rejection(Body):
 class NewApplication(Body):
     name: str = Field(json_schema_extra={"pattern": f"^{NAME.pattern}$"})
     compose_yaml: str = Field(json_schema_extra={"minLength": 1})
-    description: str | None = Field(None, max_length=10_000)
+    description: str | None = Field(None, max_length=LONGEST_DESCRIPTION)
     agent_id: Id | None = None
     backend: str = "compose"
 
 
 class ApplicationChanges(Body):
-    description: str | None = Field(None, max_length=10_000)
+    description: str | None = Field(None, max_length=LONGEST_DESCRIPTION)
     compose_yaml: str | None = None
     agent_id: Id | None = None
     backend: str | None = None

@@ -21,7 +21,11 @@ def asked(name: str = "q") -> str:
 
 def number(name: str) -> int | None:
     """A whole number of the address; None for none, and for what is no such number."""
-    text = request.args.get(name, "")
+    return whole(request.args.get(name, ""))
+
+
+def whole(text: str) -> int | None:
+    """A whole number of a few digits, as it is typed; None for all else."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
 
 

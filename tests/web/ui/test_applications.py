@@ -310,6 +310,8 @@ async def test_manage_describes_and_lists_what_goes(client: Client, roci: Roci, 
 async def test_what_is_wrong_on_manage_is_said_beside_what_was_typed(client: Client, roci: Roci) -> None:
     app = await roci.write(lambda: applications.add("wiki", COMPOSE))
     path = f"/applications/{app.id}/manage"
+    answer = await send(client, path, path, description="a" * 10_001)
+    assert answer.status_code == 422 and "at most 10000" in await answer.get_data(as_text=True)
     answer = await send(client, path, path, description="about", host_id="nowhere")
     page = await answer.get_data(as_text=True)
     assert answer.status_code == 422 and 'role="alert">host_id' in page and 'value="about"' in page

@@ -62,6 +62,7 @@ async def test_a_key_is_made_and_its_secret_shown_once_with_an_example(client: C
         pytest.param({"expires": "2001-01-01"}, "expires_at", id="over"),
         pytest.param({"expires": "soon"}, "expires_at", id="no day"),
         pytest.param({"rate": "lots"}, "rate_limit_per_minute", id="no number"),
+        pytest.param({"rate": "9" * 5000}, "rate_limit_per_minute", id="a long number"),
     ],
 )
 async def test_what_is_wrong_with_a_key_is_said_at_its_field(

@@ -112,6 +112,8 @@ async def test_who_saves_second_sees_the_difference_and_may_save_again(
         ("gone", "    image: caddy"),
         ("new", "    image: httpd"),
     ]
+    status, told = await script(client, path, path, compose=mine, seen="9" * 5000)
+    assert (status, told["seen"]) == (409, "2")
     status, told = await script(client, path, path, compose=mine, seen="2")
     assert status == 200 and await latest(roci, wiki) == mine
 

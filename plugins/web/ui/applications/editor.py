@@ -117,6 +117,7 @@ async def _page(app: Application | None, given: Given, said: Said) -> Any:
         libraries=("ace/ace.css", "ace/ace.js", "ace/mode-yaml.js"),
         app=app,
         given=given,
+        longest=applications.LONGEST_DESCRIPTION,
         told=said,
         judged=await _judged(app, given),
         hosts=shown.choosable(server(), await actor(), *((app.host_id, app.deployed_host_id) if app else ())),
@@ -309,8 +310,8 @@ async def _compared(id: str, given: Given, error: Outdated) -> tuple[Given, Said
 
     def read() -> tuple[str | None, str, str, int]:
         app = applications.get(id)
-        known = given.seen.isdecimal() and 0 < int(given.seen) < app.revision
-        before = applications.text(app, int(given.seen)) if known else None
+        seen = lists.whole(given.seen) or app.revision
+        before = applications.text(app, seen) if seen < app.revision else None
         return before, applications.text(app), applications.history(id)[0].author, app.revision
 
     before, current, author, revision = await roci.read(read)

@@ -26,7 +26,6 @@ from ..activity import doings
 
 routes = Blueprint("manage", __name__)
 WAIT = 4.0  # seconds for a host to say what it has
-LONGEST_DESCRIPTION = 1000
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ async def _page(app: Application, typed: dict[str, str] | None = None, wrong: Ro
         tab="manage",
         app=app,
         typed=typed or {},
+        longest=applications.LONGEST_DESCRIPTION,
         wrong=wrong.message if wrong else "",
         wrong_form=(typed or {}).get("form", ""),
         host=host.host if host else None,
@@ -103,8 +103,6 @@ async def change(id: str) -> Any:
     typed = {"form": "change", "description": form.get("description", "").strip(), "host_id": form.get("host_id", "")}
 
     def write() -> None:
-        if len(typed["description"]) > LONGEST_DESCRIPTION:
-            raise Invalid(f"description: at most {LONGEST_DESCRIPTION} characters")
         changes: dict[str, Any] = {"description": typed["description"]}
         if "host_id" in form:
             changes["host_id"] = hosts.get(typed["host_id"]).id if typed["host_id"] else None

@@ -16,7 +16,7 @@ from ....surfaces.http import actor, base_url, needs, roci, server
 from ... import shell
 from ...forms import done, sent
 from ...language import N_, _
-from .. import fields, shown
+from .. import fields, lists, shown
 from . import registries as registry_credentials
 from . import runs
 
@@ -64,13 +64,13 @@ def _of(row: AutomationKey) -> dict[str, Any]:
 
 def _values(given: Mapping[str, Any]) -> dict[str, Any]:
     """What is typed, as the domain calls it. Raises Invalid."""
-    if not given["rate"].isdecimal():
+    if (rate := lists.whole(given["rate"])) is None:
         raise Invalid(f"rate_limit_per_minute: {_('a whole number is needed')}")
     return {
         "name": given["name"],
         **{field: given[name] for name, field in LISTS.items()},
         "ip_allowlist": given["networks"].split(),
-        "rate_limit_per_minute": int(given["rate"]),
+        "rate_limit_per_minute": rate,
         "expires_at": _end(given["expires"]) if given["expires"] else None,
     }
 

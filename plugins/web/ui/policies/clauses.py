@@ -18,7 +18,7 @@ from msgspec import inspect
 from roci import Invalid, Matcher
 
 from ...language import N_, _
-from .. import fields
+from .. import fields, lists
 from ..fields import Field, Filled, Model
 
 DEEPEST = 8  # clauses within each other, in a form
@@ -268,8 +268,8 @@ def cut(model: Model, values: dict[str, Any], name: str) -> None:
     holder, shape, last = _find(model, values, path)
     if not shape.is_many:
         holder.pop(last, None)
-    elif number.isdecimal() and int(number) < len(holder.get(last, [])):
-        del holder[last][int(number)]
+    elif (place := lists.whole(number)) is not None and place < len(holder.get(last, [])):
+        del holder[last][place]
 
 
 def _find(model: Model, values: dict[str, Any], path: list[str]) -> tuple[dict[str, Any], _Shape, str]:
@@ -281,7 +281,8 @@ def _find(model: Model, values: dict[str, Any], path: list[str]) -> tuple[dict[s
     if not rest:
         return values, shape, first
     members = values.get(first) if shape.is_many else [values.get(first)]
-    number = int(rest[0]) if rest[0].isascii() and rest[0].isdecimal() else -1
+    place = lists.whole(rest[0])
+    number = -1 if place is None else place
     if not isinstance(members, list) or not 0 <= number < len(members) or not isinstance(members[number], dict):
         raise Invalid(f"{'.'.join(path)[:100]}: there is no such clause")
     kind = str(members[number].get(shape.tag, "")) if shape.tag else ""
