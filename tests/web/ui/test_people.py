@@ -212,3 +212,8 @@ async def test_who_may_take_nothing_back_does_not_learn_what_there_is(
     bob = await signed_in(roci, app, "bob", "principals.list")
     assert (await send(bob, "/account", path.format(ann=ann.id))).status_code == 403
     assert (await send(client, "/account", path.format(ann=ann.id))).status_code == 404
+
+
+async def test_a_permission_that_does_not_exist_is_said_to_be_none(client: Client) -> None:
+    assert "there is no permission foo.bar</span>" in await text(client, "/people/access?action=foo.bar", 422)
+    assert "there is no permission" not in await text(client, "/people/access?action=hosts.*")

@@ -68,6 +68,8 @@ async def _answer(given: dict[str, str]) -> Answer:
     if max(map(len, given.values())) > LONGEST:
         raise Invalid(f"action: {LONGEST} characters are enough for each")
     here, who = server(), await actor()
+    if "*" not in given["action"] and given["action"] not in here.permissions:
+        raise Invalid(f"action: there is no permission {given['action']}")
     if given["subject"].lower() == who.name.lower():
         row: Principal | None = await here.read(principals.find, who.name)
         name = who.name
