@@ -59,3 +59,4 @@ async def test_a_moment_that_is_none_is_named(client: Client) -> None:
 async def test_a_server_that_others_cannot_reach_says_so(client: Client, roci: Roci, url: str, is_deaf: bool) -> None:
     roci.provide(Listening([url]))
     assert ("Only this machine can reach" in await text(client, await waiting(client))) is is_deaf
+    assert ("Only this machine can reach" in await text(client, "/")) is is_deaf

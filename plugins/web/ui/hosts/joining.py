@@ -33,7 +33,7 @@ async def show() -> Any:
         _("Add a host"),
         ("hosts",),
         line=line_here(),
-        is_deaf=_is_deaf(),
+        is_deaf=is_deaf(),
         newcomers=_newcomers(moment("since", text)),
         tone=shown.tone,
     )
@@ -46,7 +46,7 @@ def _newcomers(since: datetime.datetime) -> list[shown.HostRow]:
     return [shown.host_row(here, live) for live in sorted(found, key=lambda live: live.host.created_at, reverse=True)]
 
 
-def _is_deaf() -> bool:
+def is_deaf() -> bool:
     """Whether no other machine can reach this server: it listens on loopback addresses, and nobody passes it on."""
     listening = server().find(Listening)
     hosts = [urlsplit(url).hostname or "" for url in listening.urls] if listening else []
