@@ -240,7 +240,7 @@ async def _page(subject: shell.Subject, live: Live | None, containers: list[str]
         on_host=on_host,
         containers=containers,
         wanted=wanted if wanted in containers else "",
-        missing=wanted if wanted not in containers else "",
+        missing=wanted if on_host and wanted not in containers else "",
         mine=[each for each in mine if on_host or each.wish.container in containers],
         shells=terminal_wire.SHELLS,
         keep=int(terminal_wire.KEEP),
