@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from roci import Invalid, Roci, Settings, Site, Spec, StepFailed, Unavailable
+from roci import Invalid, Roci, Settings, Site, Spec, StepFailed, Unavailable, core
 from roci_plugins.agent import wire
 from roci_plugins.agent.host import commands_of
 from roci_plugins.agent.scripted import scripted_agent
 from roci_plugins.agent.steps import perform
-from roci_plugins.domain import policies
+from roci_plugins.domain import access, credentials, policies
 from roci_plugins.domain.channels import NewChannel
+from roci_plugins.domain.principals import NewPrincipal
+from roci_plugins.work import enrol
 from roci_plugins.work.notify import Courier
 
 from .e2e.manual import MANUAL, examples
@@ -39,8 +41,8 @@ def ours(tmp_path: Path, plugins: Path) -> Roci:
 
 
 def test_every_example_is_found() -> None:
-    assert set(examples()) == {"odd_hosts.py", "test_odd_hosts.py", "static_site.py", "tower_light.py"}
-    assert MANUAL.read_text().count("```python") == 4
+    assert set(examples()) == {"odd_hosts.py", "test_odd_hosts.py", "static_site.py", "tower_light.py", "rack.py"}
+    assert MANUAL.read_text().count("```python") == 5
 
 
 def test_the_example_of_a_test_passes_where_the_manual_puts_it(tmp_path: Path) -> None:
@@ -101,6 +103,19 @@ async def test_the_notifier_switches_a_lamp_and_hides_its_pin(tmp_path: Path, pl
         await courier.change(row.id, {"port": 1, "pin": "0815-4711"})
         with pytest.raises(Unavailable, match=r"the lamp at 127\.0\.0\.1 cannot be reached"):
             await courier.test(row.id)
+
+
+async def test_the_page_is_in_the_navigation_and_the_panel_on_its_host(tmp_path: Path, plugins: Path) -> None:
+    async with ours(tmp_path, plugins).running() as roci, scripted_agent(roci) as agent:
+        client = core("app").create_app(roci).test_client()
+        admin = await roci.write(access.add_administrator, NewPrincipal("admin"))
+        client.set_cookie("localhost", "roci_session", await roci.write(credentials.log_in, admin))
+        page = await (await client.get("/rack")).get_data(as_text=True)
+        assert 'href="/rack" aria-current="page"' in page and "<li>pi-kitchen: on the fridge</li>" in page
+        await agent.register("nas")
+        await enrol.approve(roci, agent.agent_id)
+        page = await (await client.get(f"/hosts/{agent.agent_id}")).get_data(as_text=True)
+        assert "Where it stands" in page and "<p>lowest shelf</p>" in page
 
 
 async def _no_program(*argv: object, **options: object) -> types.AsyncGeneratorType[str, None]:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from markupsafe import Markup
 from quart import Blueprint, g, render_template, request
 
 from roci import Actor, Malformed, Roci, __version__, hookimpl, hookspec
@@ -135,7 +136,7 @@ class Shell:
 
 
 async def render(
-    template: str,
+    content: str | Markup,
     title: str,
     topics: Sequence[str] = (),
     subject: Subject | None = None,
@@ -147,6 +148,7 @@ async def render(
 ) -> str:
     """A page in its frame; the part of it that `?part=` names comes alone.
 
+    `content`: the name of a template below a templates/ui/, or the HTML itself, with all values in it escaped.
     `topics`: what makes it renew itself, see live.py. `scripts` and `styles`: files of static/ that only this page
     needs; `libraries`: browser libraries, loaded before them. `tab`: the name of the subject's tab that the page is a
     part of, where its address does not say so.
@@ -160,7 +162,8 @@ async def render(
     g.said = None if part else said()
     return await render_template(
         "ui/bare.html" if part else "ui/frame.html",
-        page=f"ui/{template}",
+        page="ui/content.html" if isinstance(content, Markup) else f"ui/{content}",
+        content=content,
         part=part,
         title=title,
         topics=",".join(dict.fromkeys([*topics, *(name for name in TOOLS if here.may(who, f"{name}.read"))])),
