@@ -92,8 +92,8 @@ async def test_the_shell_is_told_of_another_size(desk: Desk) -> None:
     await desk.type("echo rea''dy\n", 1)
     await desk.until_shown("ready")
     await desk.say("terminal_resize", terminal_id="t1", rows=50, cols=132)
-    await desk.type("stty size\n", 2)
-    await desk.until_shown("50 132")
+    await desk.type("until [ \"$(stty size)\" = '50 132' ]; do sleep 0.05; done; echo si''zed\n", 2)
+    await desk.until_shown("sized")
 
 
 async def test_the_shell_sees_nothing_of_the_agents_environment(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
