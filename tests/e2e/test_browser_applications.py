@@ -66,7 +66,7 @@ def test_a_first_deploy_is_watched_survives_a_reload_and_leads_to_the_applicatio
     assert visitor.barriers() == []
     page.get_by_role("link", name=f"Go to {app.name}").click()
     services = page.locator("#services")
-    expect(services.get_by_text(f"{app.name}-web-1")).to_be_visible(timeout=20_000)
+    expect(services.get_by_text(f"{app.name}-web-1", exact=True)).to_be_visible(timeout=20_000)
     expect(services.get_by_role("link", name="→ 8080")).to_be_visible()
     assert visitor.barriers() == []
 

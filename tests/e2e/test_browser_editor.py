@@ -50,7 +50,7 @@ def test_a_file_is_typed_mended_created_and_deployed(
     page.keyboard.press("Home")
     assert visitor.barriers() == []
     typed(page, COMPOSE.format(image=image) + "    ports: ['127.0.0.1::8080']\n")
-    expect(page.locator("#outline")).to_contain_text("Nothing is wrong")
+    expect(page.locator("#outline")).to_contain_text("No mistake found")
     expect(page.locator(".ace_gutter-cell.ace_error")).to_have_count(0)
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/operations/*")
