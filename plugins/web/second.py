@@ -133,6 +133,7 @@ async def _enrol_page(waiting: Step, error: RociError | None = None) -> Any:
     page = await render_template(
         "totp.html",
         action="/login/enrol",
+        token="",  # nobody is signed in yet: the cookie of this step says who it is
         secret=secret,
         qr=qr,
         required=True,
