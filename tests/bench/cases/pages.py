@@ -12,7 +12,8 @@ from tests.e2e.bed import PASSWORD, Client, Server
 from tests.e2e.browsers import chromium
 
 HOSTS, CONTAINERS = 100, 20
-BEATS = 2.0  # seconds between an agent's heartbeats: 50 events a second
+USUAL = 15.0  # seconds between an agent's heartbeats, while pages are visited
+BEATS = 2.0  # the same while pages are looked at: 50 events a second
 PATHS = ("/", "/hosts", "/containers", "/applications")
 PAINT, TRANSFER, TASK = 0.3, 400, 0.1  # the goals: seconds, KiB, seconds
 WATCH = """() => {
@@ -29,9 +30,11 @@ def run(quick: bool) -> Iterator[Figure]:
         ground.admit_all(server)
         options = ("--containers", str(CONTAINERS), "--metrics")
         with ground.fleet(server.url, HOSTS, *options) as fleet, chromium() as browser:
-            fleet.order("beat", interval=BEATS)
+            fleet.order("beat", interval=USUAL)
             for path in PATHS:
                 yield from _visits(browser, server, path, rounds=3 if quick else 7)
+            fleet.order("rest")
+            fleet.order("beat", interval=BEATS)
             yield from _watched(browser, server, seconds=5 if quick else 20)
 
 
