@@ -82,10 +82,10 @@ def _on_host(roci: Roci, who: Actor, question: Question, live: Live) -> Iterator
         return
     reads, acts = (roci.may(who, action, on) for action in ("containers.logs", "containers.control"))
     opens = roci.may(who, "hosts.terminal", on)
+    verbs = " ".join(
+        ["container logs of restart stop start terminal in", *(_(each, name="") for each in VERBS.values())]
+    )
     for each in live.containers or ():
-        verbs = " ".join(
-            ["container logs of restart stop start terminal in", *(_(each, name="") for each in VERBS.values())]
-        )
         if not question.fits(each.name, each.app or "", host, each.image, verbs, _("Container")):
             continue
         path, name = f"/hosts/{live.host.id}", quote(each.name, safe="")
