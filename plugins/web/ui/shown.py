@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from roci import Actor, Roci
+from roci import Actor, NotFound, Roci
 
 from ...agent.hub import Hub, Live
 from ...agent.sample import Sample
@@ -75,6 +75,14 @@ class HostRow:
         """Percent of the fullest disk."""
         found = [disk.percent for disk in self.sample.disk_usage if disk.percent is not None] if self.sample else []
         return max(found, default=None)
+
+
+def live(roci: Roci, host_id: str) -> Live:
+    """A host as it is now. Raises NotFound."""
+    found = roci.part(Hub).roster.get(host_id)
+    if found is None:
+        raise NotFound(_("there is no such host"))
+    return found
 
 
 def host_row(roci: Roci, live: Live) -> HostRow:

@@ -28,6 +28,7 @@ from ....work.logs import Wanted
 from ....work.merged_logs import MOST, Piece, Source
 from ... import shell
 from ...language import _
+from .. import shown
 
 routes = Blueprint("logs", __name__)
 TAIL = 500  # lines of each container that a page begins with
@@ -105,7 +106,7 @@ async def _one(scope: Pair, text: str) -> Chosen:
     """A container by its name, its id or the beginning of that. One that a host has not listed is asked for as it is;
     an application's own are known."""
     if scope[0] == "host":
-        live = _live(scope[1])
+        live = shown.live(server(), scope[1])
         listed = live.containers
     else:
         found, listed = await _of_application(scope[1])
@@ -115,13 +116,6 @@ async def _one(scope: Pair, text: str) -> Chosen:
     meant = naming.meant(text, listed or [], naming.reported)
     name = meant[0].name if len(meant) == 1 else text[:256]
     return Chosen(Source(live.host.id, name), live.host.hostname)
-
-
-def _live(host_id: str) -> Live:
-    live = server().part(Hub).roster.get(host_id)
-    if live is None:
-        raise NotFound(_("there is no such host"))
-    return live
 
 
 async def _of_application(id: str) -> tuple[Live | None, list[wire.Container] | None]:
@@ -169,7 +163,7 @@ def _group(kind: str, live: Live, listed: list[wire.Container] | None, taken: se
 @needs("containers.logs", on="host/{id}")
 async def of_host(id: str) -> Any:
     """The same of one host."""
-    live = _live(id)
+    live = shown.live(server(), id)
     subject = shell.Subject("host", id, live.host.hostname)
     return await _page([("host", id), *pairs()], lambda asked: _groups([live], asked), subject)
 

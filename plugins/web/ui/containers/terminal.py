@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from quart import Blueprint, make_response, request, websocket
 
-from roci import Forbidden, Malformed, NotFound, Roci, RociError
+from roci import Forbidden, Malformed, Roci, RociError
 
 from ....agent import terminal_wire, wire
 from ....agent.abilities import NOT_BY_DEFAULT
@@ -28,7 +28,7 @@ from ....work.operate import Operator
 from ....work.terminal import Terminal, Viewer, Wish
 from ....work.terminals import RIGHT_ENDED, Terminals
 from ... import shell
-from ...language import _
+from .. import shown
 
 routes = Blueprint("terminal", __name__)
 # xterm.js writes style elements of its own; nothing else of the page is held less strictly.
@@ -254,9 +254,7 @@ async def _page(subject: shell.Subject, live: Live | None, containers: list[str]
 @needs("hosts.terminal", on="host/{id}")
 async def on_host(id: str) -> Any:
     """Terminals on a host and in its containers. `?container=` opens one there at once."""
-    live = server().part(Hub).roster.get(uuid(id))
-    if live is None:
-        raise NotFound(_("there is no such host"))
+    live = shown.live(server(), uuid(id))
     subject = shell.Subject("host", live.host.id, live.host.hostname)
     return await _page(subject, live, _running(live.containers or ()), on_host=True)
 

@@ -9,17 +9,17 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from roci import Conflict, NotFound, RociError
+from roci import Conflict, RociError
 
 from ....agent import wire
-from ....agent.hub import Hub, Live
+from ....agent.hub import Live
 from ....surfaces.http import needs, server, uuid
 from ....work import ask, execute
 from ....work.ask import Found, Stock
 from ... import shell
 from ...forms import done, sent
 from ...language import N_, _
-from .. import lists
+from .. import lists, shown
 from ..activity import doings
 from ..wrong import beside
 
@@ -42,13 +42,6 @@ PRUNABLE = {
     "volumes": (N_("Volumes, with the data in them"), False),
 }
 SHOWN = 200  # things of one kind that a preview lists
-
-
-def _live(host_id: str) -> Live:
-    live = server().part(Hub).roster.get(uuid(host_id))
-    if live is None:
-        raise NotFound(_("there is no such host"))
-    return live
 
 
 def _why_not(live: Live, question: type[wire.Hand]) -> str | None:
@@ -84,7 +77,7 @@ async def networks(id: str) -> Any:
 
 
 async def _list(id: str, what: str, given: str = "", wrong: RociError | None = None) -> Any:
-    live = _live(id)
+    live = shown.live(server(), uuid(id))
     why, stock, order = _why_not(live, wire.Inventory), None, lists.order(KEYS)
     sizes = request.args.get("sizes") == "yes"
     if why is None:
@@ -162,7 +155,7 @@ async def prune_page(id: str) -> Any:
 
 
 async def _prune(id: str, what: list[str], unused: bool, wrong: RociError | None = None) -> Any:
-    live = _live(id)
+    live = shown.live(server(), uuid(id))
     why, told = _why_not(live, wire.PrunePreview), None
     if what and why is None:
         try:
@@ -203,7 +196,7 @@ async def prune(id: str) -> Any:
     """Remove it, and lead to the operation. Volumes only once the host's name was typed."""
     form = await sent()
     what, unused = form.getlist("what"), form.get("unused_images") == "yes"
-    hostname = _live(id).host.hostname
+    hostname = shown.live(server(), uuid(id)).host.hostname
     try:
         if "volumes" in what and form.get("confirm", "").strip() != hostname:
             raise Conflict(_("type the host's name, %(name)s, to remove volumes: nothing was removed", name=hostname))

@@ -7,9 +7,9 @@ from typing import Any
 
 from quart import Blueprint
 
-from roci import Conflict, Invalid, NotFound, RociError
+from roci import Conflict, Invalid, RociError
 
-from ....agent.hub import Hub, Live
+from ....agent.hub import Live
 from ....domain import applications, hostcards, registries
 from ....domain.hostcards import Carded
 from ....surfaces.http import actor, needs, server, uuid
@@ -17,18 +17,12 @@ from ....work import automation, deploy, execute
 from ... import shell
 from ...forms import done, sent
 from ...language import _
+from .. import shown
 from ..activity import doings
 
 routes = Blueprint("host_manage", __name__)
 NOTES = ("name", "address", "port", "labels")
 LONGEST_PORT = 5
-
-
-def _live(host_id: str) -> Live:
-    live = server().part(Hub).roster.get(uuid(host_id))
-    if live is None:
-        raise NotFound(_("there is no such host"))
-    return live
 
 
 @routes.get("/<id>/manage")
@@ -39,7 +33,7 @@ async def show(id: str) -> Any:
 
 
 async def _page(id: str, given: Mapping[str, str] | None = None, wrong: RociError | None = None) -> Any:
-    live, here, who = _live(id), server(), await actor()
+    live, here, who = shown.live(server(), uuid(id)), server(), await actor()
     approved = live.host.status == "approved"
     carded = await here.read(hostcards.get, id) if approved else None
     sees_logins = approved and here.may(who, "registries.login", f"host/{id}") and here.may(who, "registries.list")
@@ -102,7 +96,7 @@ def _check_typed(typed: str, live: Live) -> None:
 @needs("hosts.remove", on="host/{id}")
 async def remove(id: str) -> Any:
     """Forget a host, once its name was typed."""
-    form, live = await sent(), _live(id)
+    form, live = await sent(), shown.live(server(), uuid(id))
     _check_typed(form.get("confirm", ""), live)
     await deploy.remove_host(server(), id)
     return done("/hosts", _("%(name)s was removed", name=live.host.hostname))
@@ -112,7 +106,7 @@ async def remove(id: str) -> Any:
 @needs("hosts.reboot", on="host/{id}")
 async def reboot(id: str) -> Any:
     """Restart the machine, once its name was typed, and lead to the operation."""
-    form, live = await sent(), _live(id)
+    form, live = await sent(), shown.live(server(), uuid(id))
     _check_typed(form.get("confirm", ""), live)
     run = await execute.reboot(server(), id)
     return done(*await doings.lead(run.operation, f"/hosts/{id}/manage"))

@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 from quart import Blueprint, jsonify, request
 
-from roci import Invalid, NotFound, now
+from roci import Invalid, now
 
-from ....agent.hub import Hub, Live
 from ....agent.sample import Nic, Sample
 from ....surfaces.http import moment, needs, returns, server, uuid
 from ....work.metrics import ContainerPoint, Metrics
 from ... import shell
 from ...language import N_, _
+from .. import shown
 
 routes = Blueprint("metrics", __name__)
 HOURS = {"1h": 1, "12h": 12, "24h": 24, "7d": 24 * 7, "30d": 24 * 30}
@@ -184,18 +184,11 @@ async def _charts(host_id: str, start: datetime.datetime, end: datetime.datetime
     return [*charts_of_host(samples), *charts_of_containers(dict(zip(names, points, strict=True)))]
 
 
-def _live(host_id: str) -> Live:
-    live = server().part(Hub).roster.get(uuid(host_id))
-    if live is None:
-        raise NotFound(_("there is no such host"))
-    return live
-
-
 @routes.get("/hosts/<id>/metrics")
 @needs("metrics.read", on="host/{id}")
 async def show(id: str) -> Any:
     """The charts: drawn by the browser, and in figures for whoever has no scripts or does not see them."""
-    live = _live(id)
+    live = shown.live(server(), uuid(id))
     name, start, end = _asked()
     return await shell.render(
         "hosts/metrics.html",
@@ -217,7 +210,7 @@ async def show(id: str) -> Any:
 @returns(dict[str, Any])
 async def data(id: str) -> Any:
     """What the charts show, from `start` to `end`: each with `name`, `label`, `unit`, `times` and `series`."""
-    _live(id)
+    shown.live(server(), uuid(id))
     _name, start, end = _asked()
     charts = [_plain(each) for each in await _charts(id, start, end)]
     return jsonify(start=start.timestamp(), end=end.timestamp(), charts=charts)

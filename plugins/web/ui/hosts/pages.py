@@ -77,7 +77,7 @@ async def index() -> Any:
         there_are=len(rows),
         cards=cards,
         labels_of=hostcards.labels,
-        waiting=[_live(row.id).host for row in rows if row.state == "pending"],
+        waiting=[shown.live(server(), uuid(row.id)).host for row in rows if row.state == "pending"],
         states=STATES,
         state=state,
         order=order,
@@ -92,18 +92,11 @@ def _names(row: HostRow, carded: Carded | None) -> list[str | None]:
     return [row.name, row.address, row.state, *labels, *((noted.name, noted.address) if noted else ())]
 
 
-def _live(host_id: str) -> Live:
-    live = server().part(Hub).roster.get(uuid(host_id))
-    if live is None:
-        raise NotFound(_("there is no such host"))
-    return live
-
-
 @routes.get("/<id>")
 @needs("hosts.read", on="host/{id}")
 async def show(id: str) -> Any:
     """One host: who it is, what runs there, what was done to it."""
-    live, here, who, part = _live(id), server(), await actor(), request.args.get("part")
+    live, here, who, part = shown.live(server(), uuid(id)), server(), await actor(), request.args.get("part")
     subject = shell.Subject("host", id, live.host.hostname)
     told = await here.read(_told, live, part, here.may(who, "alerts.read", f"host/{id}"))
     rows = None
@@ -145,7 +138,7 @@ def _told(live: Live, part: str | None, sees_alerts: bool) -> dict[str, Any]:
 @needs("hosts.decide", on="host/{id}")
 async def decide(id: str) -> Any:
     """Approve or reject a host that waits."""
-    form, name = await sent(), _live(id).host.hostname
+    form, name = await sent(), shown.live(server(), uuid(id)).host.hostname
     back = local_path(form.get("next") or f"/hosts/{id}")
     if form.get("answer") == "approve":
         await enrol.approve(server(), id)
@@ -158,7 +151,7 @@ async def decide(id: str) -> Any:
 @needs("containers.remove", on="host/{id}")
 async def ask_to_remove(id: str, container: str) -> Any:
     """What goes with a container, and what stays, before it is removed."""
-    live, here = _live(id), server()
+    live, here = shown.live(server(), uuid(id)), server()
     rows = container_rows.of_host(live, await here.read(container_rows.owners)) or []
     return await shell.render(
         "hosts/container_remove.html",
