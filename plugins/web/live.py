@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, cast
 
-from quart import Blueprint, jsonify, request
+from quart import Blueprint, g, jsonify, request
 
 from roci import Event, Roci, __version__, hookimpl
 
@@ -45,9 +45,12 @@ class Changes:
 
     def __init__(self) -> None:
         self._readers: set[Reader] = set()
+        self._began = time.monotonic()
+        self._last: dict[str, float] = {}  # when each topic changed
         self._beats_told = 0.0
 
     def note(self, *topics: str) -> None:
+        self._last.update(dict.fromkeys(topics, time.monotonic()))
         for reader in self._readers:
             reader.note(topics)
 
@@ -55,8 +58,6 @@ class Changes:
         self.note("hosts", f"host/{live.host.id}")
 
     def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
-        if not self._readers:
-            return
         self.note(f"host/{live.host.id}", *(["containers"] if containers is not None else []))
         if (at := time.monotonic()) >= self._beats_told + BEATS:
             self._beats_told = at
@@ -65,9 +66,17 @@ class Changes:
     def left(self, live: Live) -> None:
         self.note("hosts", f"host/{live.host.id}")
 
-    async def follow(self, topics: set[str]) -> AsyncIterator[ServerSent]:
-        """Each of these topics when something of it changed, but not in every moment."""
+    async def follow(self, topics: set[str], since: float | None = None) -> AsyncIterator[ServerSent]:
+        """Each of these topics when something of it changed, but not in every moment.
+
+        `since`: the moment that the page shows, see `moment`; what changed between then and now is told at once.
+        """
         reader = Reader(topics)
+        if since is not None:
+            is_known = (
+                self._began <= since <= time.monotonic()
+            )  # else it is of another process, and all may have changed
+            reader.note([topic for topic in topics if not is_known or self._last.get(topic, 0.0) >= since])
         self._readers.add(reader)
         try:
             yield ServerSent("ready", __version__)
@@ -108,9 +117,23 @@ class Reader:
 @signed_in
 @returns(str, media="text/event-stream")
 async def show() -> Any:
-    """Follow what changes: `?topics=hosts,operations`."""
+    """Follow what changes: `?topics=hosts,operations`, and `&since=` the moment that the page shows."""
     wanted = set(request.args.get("topics", "").split(",")[:MOST])
-    return stream(roci, server().part(Changes).follow(wanted))
+    return stream(roci, server().part(Changes).follow(wanted, request.args.get("since", type=float)))
+
+
+@routes.before_app_request
+async def _note_moment() -> None:
+    g.live_moment = time.monotonic()
+
+
+def moment() -> float:
+    """When the present request began: what it answers is not older. Seconds, on a clock of this machine alone.
+
+    A page says it to its stream, and so misses nothing that changes while it is on its way to the browser, or while it
+    waits there to be shown again.
+    """
+    return cast(float, g.live_moment)
 
 
 @routes.get("/token")

@@ -16,7 +16,7 @@ from quart import Blueprint, g, render_template, request
 from roci import Actor, Malformed, Roci, __version__, hookimpl, hookspec
 
 from ..surfaces.http import actor, server
-from . import assets, statics
+from . import assets, live, statics
 from .forms import form_token, said
 
 GROUPS = ("", "Watch", "Administer")  # of the navigation, in this order; the first has no heading
@@ -167,6 +167,7 @@ async def render(
         part=part,
         title=title,
         topics=",".join(dict.fromkeys([*topics, *(name for name in TOOLS if here.may(who, f"{name}.read"))])),
+        moment=live.moment(),
         groups=shell.entries(here, who),
         subject=subject,
         tabs=shell.tabs_of(here, subject, who) if subject and not part else (),

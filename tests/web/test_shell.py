@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -93,6 +94,31 @@ async def test_a_page_hears_of_its_topics_once_however_often_they_change(roci: R
         await enrol.approve(roci, agent.agent_id)
         async with asyncio.timeout(10):
             assert (await waiting).event == "hosts"
+    await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_page_hears_what_changed_while_it_was_on_its_way(roci: Roci) -> None:
+    changes = roci.part(Changes)
+    shown = time.monotonic()
+    changes.note("alerts", "hosts")
+    following = changes.follow({"hosts", "policies"}, shown)
+    assert [(await anext(following)).event for _each in range(2)] == ["ready", "hosts"]
+    await following.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("shown", [0.0, float("inf"), float("nan")])
+async def test_a_page_of_another_process_hears_that_all_may_have_changed(roci: Roci, shown: float) -> None:
+    following = roci.part(Changes).follow({"hosts", "policies"}, shown)
+    assert [(await anext(following)).event for _each in range(3)] == ["ready", "hosts", "policies"]
+    await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_page_hears_nothing_twice_that_it_shows(roci: Roci, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "ALIVE", 0.01)
+    changes = roci.part(Changes)
+    changes.note("hosts")
+    following = changes.follow({"hosts"}, time.monotonic())
+    assert [(await anext(following)).event for _each in range(2)] == ["ready", "alive"]
     await following.aclose()  # type: ignore[attr-defined]
 
 

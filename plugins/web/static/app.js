@@ -56,14 +56,14 @@ const roci = {
   },
 };
 
-// One stream a page, open while the page can be seen.
+// One stream a page, open while the page can be seen. Whenever it opens, the server tells at once what changed since it
+// made the page.
 class LiveStream {
   constructor(url) {
     this.url = url;
     this.topics = new URL(url, location.href).searchParams.get("topics").split(",");
     this.source = null;
     this.wait = 1000;
-    this.wasLive = false;
     document.addEventListener("visibilitychange", () => this.follow());
     window.addEventListener("online", () => this.silent());
     window.addEventListener("pagehide", () => this.close());
@@ -112,8 +112,6 @@ class LiveStream {
     this.heard();
     const mine = document.querySelector('meta[name="roci-version"]').content;
     if (version !== mine && !roci.isUnsaved()) location.reload();
-    else if (this.wasLive) this.topics.forEach((topic) => this.tell(topic));
-    this.wasLive = true;
   }
 
   async lost() {
@@ -162,10 +160,10 @@ document.addEventListener("DOMContentLoaded", () => {
   setInterval(tick, 1000);
   roci.copyButtons(document);
   if (window.Idiomorph) {
-    // What the reader opened, typed or ticked stays so when its part is renewed.
+    // What the reader opened, typed, ticked or chose stays so when its part is renewed.
     const changed = { value: (node) => node.value !== node.defaultValue, checked: (node) => node.checked !== node.defaultChecked };
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-      !(name === "open" && node.tagName === "DETAILS") && !(node.matches("input, textarea") && changed[name]?.(node));
+      !(name === "open" && node.tagName === "DETAILS") && name !== "selected" && !(node.matches("input, textarea") && changed[name]?.(node));
   }
   if (document.body.dataset.live) new LiveStream(document.body.dataset.live);
   document.body.addEventListener("htmx:afterSwap", (event) => roci.localTimes(document.getElementById(event.target.id) || document));

@@ -381,8 +381,20 @@ async def test_an_applications_tab_has_its_own_containers_only(client: Client, r
     await until(lambda: len(roci.part(Hub).roster[pi.agent_id].containers or ()) == 3)
     page = await text(client, f"/applications/{app.id}/terminal?container=other-1")
     assert '<option value="wiki-web-1"' in page and f'data-socket="/ws/terminal/{pi.agent_id}"' in page
-    assert "wiki-old-1" not in page and "other-1" not in page and '<option value=""' in page.partition("Shell")[2]
+    assert (
+        "wiki-old-1" not in page
+        and '<option value="other-1"' not in page
+        and '<option value=""' in page.partition("Shell")[2]
+    )
     assert 'data-wanted=""' in page
+
+
+async def test_where_one_may_be_opened_is_renewed_alone(client: Client, pi: ScriptedAgent) -> None:
+    path = f"/hosts/{pi.agent_id}/terminal"
+    page = await text(client, path)
+    assert f'hx-get="{path}?part=start"' in page and 'hx-trigger="live-containers from:body"' in page
+    part = await text(client, f"{path}?part=start")
+    assert '<form class="opener" id="opener">' in part and "<nav" not in part and 'id="terminals"' not in part
 
 
 async def test_an_application_that_lies_nowhere_has_no_terminal(client: Client, roci: Roci) -> None:

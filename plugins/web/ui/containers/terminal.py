@@ -228,7 +228,7 @@ async def _page(subject: shell.Subject, live: Live | None, containers: list[str]
     page = await shell.render(
         "containers/terminal.html",
         subject.name,
-        ("hosts",) if why_not else (),
+        ("hosts",) if why_not else ("containers",),
         subject,
         scripts=("terminal.js",),
         styles=("terminal.css",),
