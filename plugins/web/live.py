@@ -1,7 +1,7 @@
 """What changed, told to open pages by one stream each: names of topics, once a second. They ask for the rest.
 
-Topics: `hosts` (they came, went, were decided on), `beats` (how any of them is doing), `containers` (others than
-before), `host/ID` (all of one host), `applications`, `operations`, `operations/ID` (those on one host), `alerts`,
+Topics: `hosts` (they came, went, were decided on), `beats` (how any of them is doing, and what the clock alone changes:
+told every fifteen seconds at least), `containers` (others than before), `host/ID` (all of one host), `applications`, `operations`, `operations/ID` (those on one host), `alerts`,
 `policies`, `any` (whatever is kept in the audit), and else the noun of an event: `channel`, `role`, `token`.
 """
 
@@ -37,6 +37,9 @@ TOPICS = {
     "operation": "operations",
     "alert": "alerts",
     "threshold": "alerts",
+    "host_card": "hosts",
+    "delivery_given": "alerts",  # DeliveryGivenUp
+    "identity": "principal",
 }
 
 
@@ -47,6 +50,7 @@ class Changes:
         self._readers: set[Reader] = set()
         self._began = time.monotonic()
         self._last: dict[str, float] = {}  # when each topic changed
+        self._ills: dict[str, str | None] = {}  # what ails the engine of each host
         self._beats_told = 0.0
 
     def note(self, *topics: str) -> None:
@@ -59,6 +63,9 @@ class Changes:
 
     def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
         self.note(f"host/{live.host.id}", *(["containers"] if containers is not None else []))
+        if self._ills.get(live.host.id) != live.engine_error:
+            self._ills[live.host.id] = live.engine_error
+            self.note("hosts", "containers")
         if (at := time.monotonic()) >= self._beats_told + BEATS:
             self._beats_told = at
             self.note("beats")
@@ -83,10 +90,10 @@ class Changes:
             while True:
                 try:
                     async with asyncio.timeout(ALIVE):
-                        topics = await reader.take()
+                        changed = await reader.take()
                 except TimeoutError:
-                    topics = {"alive"}
-                for topic in sorted(topics):
+                    changed = {"alive"} | topics & {"beats"}
+                for topic in sorted(changed):
                     yield ServerSent(topic, "")
                 await asyncio.sleep(PAUSE)
         finally:

@@ -144,6 +144,7 @@ async def render(
     styles: Sequence[str] = (),
     libraries: Sequence[str] = (),
     tab: str = "",
+    path: str = "",
     **values: Any,
 ) -> str:
     """A page in its frame; the part of it that `?part=` names comes alone.
@@ -151,7 +152,8 @@ async def render(
     `content`: the name of a template below a templates/ui/, or the HTML itself, with all values in it escaped.
     `topics`: what makes it renew itself, see live.py. `scripts` and `styles`: files of static/ that only this page
     needs; `libraries`: browser libraries, loaded before them. `tab`: the name of the subject's tab that the page is a
-    part of, where its address does not say so.
+    part of, where its address does not say so. `path`: where the page itself lies, if it answers a form that was sent to
+    another address; its parts are asked for there.
     """
     part = request.args.get("part")
     if part is not None and not (part.isascii() and part.isalpha()):
@@ -180,6 +182,7 @@ async def render(
         styles=styles,
         libraries=libraries,
         open_tab=tab,
+        page_path=path or request.path,
         said=g.said,
         version=__version__,
         **values,

@@ -3,6 +3,8 @@
 "use strict";
 
 const SILENCE = 40000; // milliseconds without a word, after which a connection counts as lost
+const AGAIN = 5000; // milliseconds after which what could not be renewed is asked for again
+const LEAVING = 10000; // milliseconds in which the answer to a form is awaited
 
 const roci = {
   // Times in the reader's own zone and words.
@@ -53,6 +55,12 @@ const roci = {
   // Calls `heard(topic)` for each topic of this page that changed; see live.py.
   onLive(heard) {
     document.body.addEventListener("live", (event) => heard(event.detail));
+  },
+
+  // This topic changed: its parts renew themselves.
+  tell(topic) {
+    document.body.dispatchEvent(new CustomEvent(`live-${topic.replaceAll("/", "-")}`));
+    document.body.dispatchEvent(new CustomEvent("live", { detail: topic }));
   },
 };
 
@@ -125,8 +133,13 @@ class LiveStream {
 
   tell(topic) {
     this.heard();
-    document.body.dispatchEvent(new CustomEvent(`live-${topic.replaceAll("/", "-")}`));
-    document.body.dispatchEvent(new CustomEvent("live", { detail: topic }));
+    roci.tell(topic);
+  }
+
+  // A renewal did not come off, or was put off: all is asked for again.
+  renewIn(wait) {
+    clearTimeout(this.renewal);
+    this.renewal = setTimeout(() => this.source && this.topics.forEach(roci.tell), wait);
   }
 }
 
@@ -165,20 +178,28 @@ document.addEventListener("DOMContentLoaded", () => {
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
       !(name === "open" && node.tagName === "DETAILS") && name !== "selected" && !(node.matches("input, textarea") && changed[name]?.(node));
   }
-  if (document.body.dataset.live) new LiveStream(document.body.dataset.live);
+  const stream = document.body.dataset.live ? new LiveStream(document.body.dataset.live) : null;
   document.body.addEventListener("htmx:afterSwap", (event) => roci.localTimes(document.getElementById(event.target.id) || document));
+  // What was removed, or is not for this reader any more, is not shown as if it were as it was.
   document.body.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status === 401) roci.checkSession();
+    const { status } = event.detail.xhr;
+    if (status === 401) roci.checkSession();
+    else if (status === 403 || status === 404) document.getElementById("gone").hidden = false;
+    else stream?.renewIn(AGAIN);
   });
+  for (const failed of ["htmx:sendError", "htmx:timeout"]) document.body.addEventListener(failed, () => stream?.renewIn(AGAIN));
   // A form that leads on may have removed what this page is about: until the next page is there, nothing is asked anew.
   // Forms whose answer is a download say data-stays.
   let leavesUntil = 0;
   document.addEventListener("submit", (event) => {
-    if (!event.defaultPrevented && !event.target.matches("[data-stays], [target]")) leavesUntil = Date.now() + 10000;
+    if (!event.defaultPrevented && !event.target.matches("[data-stays], [target]")) leavesUntil = Date.now() + LEAVING;
   });
   window.addEventListener("pageshow", () => (leavesUntil = 0));
   document.body.addEventListener("htmx:beforeRequest", (event) => {
-    if (Date.now() < leavesUntil) event.preventDefault();
+    const wait = leavesUntil - Date.now();
+    if (wait <= 0) return;
+    event.preventDefault();
+    stream?.renewIn(wait);
   });
   window.addEventListener("focus", () => {
     if (!document.getElementById("signed-out").hidden) roci.checkSession();
