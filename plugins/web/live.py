@@ -1,14 +1,17 @@
 """What changed, told to open pages by one stream each: names of topics, once a second. They ask for the rest.
 
 Topics: `hosts` (they came, went, were decided on), `beats` (how any of them is doing, and what the clock alone changes:
-told every fifteen seconds at least), `containers` (others than before), `host/ID` (all of one host), `applications`, `operations`, `operations/ID` (those on one host), `alerts`,
-`policies`, `any` (whatever is kept in the audit), and else the noun of an event: `channel`, `role`, `token`.
+told every fifteen seconds at least), `containers` (others than before), `host/ID` (all of one host), `applications`,
+`operations`, `operations/ID` (those on one host), `alerts`, `policies`, `any` (whatever is kept in the audit), and else
+the noun of an event: `channel`, `role`, `token`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import secrets
 import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, cast
@@ -20,6 +23,7 @@ from roci import Event, Roci, __version__, hookimpl
 from ..agent import wire
 from ..agent.hub import Hub, Live
 from ..domain.events import filing
+from ..domain.hosts import HostRemoved
 from ..surfaces.http import returns, roci, server, signed_in
 from ..surfaces.stream import ServerSent, stream
 from .forms import form_token
@@ -48,13 +52,13 @@ class Changes:
 
     def __init__(self) -> None:
         self._readers: set[Reader] = set()
-        self._began = time.monotonic()
-        self._last: dict[str, float] = {}  # when each topic changed
+        self._process = secrets.token_hex(4)  # moments of others mean nothing to this one
+        self._last: dict[str, int] = {}  # when each topic changed, in nanoseconds
         self._ills: dict[str, str | None] = {}  # what ails the engine of each host
         self._beats_told = 0.0
 
     def note(self, *topics: str) -> None:
-        self._last.update(dict.fromkeys(topics, time.monotonic()))
+        self._last.update(dict.fromkeys(topics, time.monotonic_ns()))
         for reader in self._readers:
             reader.note(topics)
 
@@ -73,17 +77,31 @@ class Changes:
     def left(self, live: Live) -> None:
         self.note("hosts", f"host/{live.host.id}")
 
-    async def follow(self, topics: set[str], since: float | None = None) -> AsyncIterator[ServerSent]:
+    def forget(self, host_id: str) -> None:
+        """A host that is no more."""
+        self._ills.pop(host_id, None)
+        for topic in (f"host/{host_id}", f"operations/{host_id}"):
+            self._last.pop(topic, None)
+
+    def moment(self, at: int) -> str:
+        """How a page says which moment of this process it shows."""
+        return f"{self._process}-{at}"
+
+    def _changed_since(self, moment: str, topics: set[str]) -> set[str]:
+        """Those of these topics that may have changed since then: all, where the moment is another process's."""
+        process, _, at = moment.partition("-")
+        if process != self._process or not re.fullmatch("[0-9]{1,19}", at):
+            return topics
+        return {topic for topic in topics if self._last.get(topic, 0) >= int(at)}
+
+    async def follow(self, topics: set[str], since: str | None = None) -> AsyncIterator[ServerSent]:
         """Each of these topics when something of it changed, but not in every moment.
 
         `since`: the moment that the page shows, see `moment`; what changed between then and now is told at once.
         """
         reader = Reader(topics)
         if since is not None:
-            is_known = (
-                self._began <= since <= time.monotonic()
-            )  # else it is of another process, and all may have changed
-            reader.note([topic for topic in topics if not is_known or self._last.get(topic, 0.0) >= since])
+            reader.note(self._changed_since(since, topics))
         self._readers.add(reader)
         try:
             yield ServerSent("ready", __version__)
@@ -126,21 +144,21 @@ class Reader:
 async def show() -> Any:
     """Follow what changes: `?topics=hosts,operations`, and `&since=` the moment that the page shows."""
     wanted = set(request.args.get("topics", "").split(",")[:MOST])
-    return stream(roci, server().part(Changes).follow(wanted, request.args.get("since", type=float)))
+    return stream(roci, server().part(Changes).follow(wanted, request.args.get("since")))
 
 
 @routes.before_app_request
 async def _note_moment() -> None:
-    g.live_moment = time.monotonic()
+    g.asked_at = time.monotonic_ns()
 
 
-def moment() -> float:
-    """When the present request began: what it answers is not older. Seconds, on a clock of this machine alone.
+def moment() -> str:
+    """When the present request began: what it answers is not older.
 
     A page says it to its stream, and so misses nothing that changes while it is on its way to the browser, or while it
     waits there to be shown again.
     """
-    return cast(float, g.live_moment)
+    return server().part(Changes).moment(g.asked_at)
 
 
 @routes.get("/token")
@@ -171,3 +189,5 @@ def on_event(roci: Roci, event: Event) -> None:
     host = getattr(event, "host_id", None)
     about = [f"host/{host}", *([f"operations/{host}"] if noun == "operation" else [])] if host else []
     changes.note(TOPICS.get(noun, noun), "any", *about)
+    if isinstance(event, HostRemoved):
+        changes.forget(event.host_id)

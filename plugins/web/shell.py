@@ -152,8 +152,8 @@ async def render(
     `content`: the name of a template below a templates/ui/, or the HTML itself, with all values in it escaped.
     `topics`: what makes it renew itself, see live.py. `scripts` and `styles`: files of static/ that only this page
     needs; `libraries`: browser libraries, loaded before them. `tab`: the name of the subject's tab that the page is a
-    part of, where its address does not say so. `path`: where the page itself lies, if it answers a form that was sent to
-    another address; its parts are asked for there.
+    part of, where its address does not say so. `path`: where the page itself lies, if it answers a form that was sent
+    to another address; its parts are asked for there.
     """
     part = request.args.get("part")
     if part is not None and not (part.isascii() and part.isalpha()):
@@ -183,6 +183,7 @@ async def render(
         libraries=libraries,
         open_tab=tab,
         page_path=path or request.path,
+        reload=request.full_path.rstrip("?") if request.method == "GET" else path or request.path,
         said=g.said,
         version=__version__,
         **values,

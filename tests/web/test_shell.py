@@ -11,8 +11,10 @@ import pytest
 from quart import Blueprint
 
 from roci import Roci, Settings, core, hookimpl
-from roci_plugins.agent.scripted import scripted_agent
+from roci_plugins.agent.hub import Hub
+from roci_plugins.agent.scripted import scripted_agent, until
 from roci_plugins.domain import access, credentials
+from roci_plugins.domain.hosts import HostRemoved
 from roci_plugins.domain.operations import OperationStarted
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.surfaces.http import needs
@@ -99,16 +101,18 @@ async def test_a_page_hears_of_its_topics_once_however_often_they_change(roci: R
 
 async def test_a_page_hears_what_changed_while_it_was_on_its_way(roci: Roci) -> None:
     changes = roci.part(Changes)
-    shown = time.monotonic()
+    shown = changes.moment(time.monotonic_ns())
     changes.note("alerts", "hosts")
     following = changes.follow({"hosts", "policies"}, shown)
     assert [(await anext(following)).event for _each in range(2)] == ["ready", "hosts"]
     await following.aclose()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("shown", [0.0, float("inf"), float("nan")])
-async def test_a_page_of_another_process_hears_that_all_may_have_changed(roci: Roci, shown: float) -> None:
-    following = roci.part(Changes).follow({"hosts", "policies"}, shown)
+@pytest.mark.parametrize("shown", ["", "12", "0badcafe-12", "{mine}-x", "{mine}-" + "9" * 5000])
+async def test_a_page_of_another_process_hears_that_all_may_have_changed(roci: Roci, shown: str) -> None:
+    changes = roci.part(Changes)
+    mine = changes.moment(0).partition("-")[0]
+    following = changes.follow({"hosts", "policies"}, shown.replace("{mine}", mine))
     assert [(await anext(following)).event for _each in range(3)] == ["ready", "hosts", "policies"]
     await following.aclose()  # type: ignore[attr-defined]
 
@@ -117,8 +121,42 @@ async def test_a_page_hears_nothing_twice_that_it_shows(roci: Roci, monkeypatch:
     monkeypatch.setattr(live, "ALIVE", 0.01)
     changes = roci.part(Changes)
     changes.note("hosts")
-    following = changes.follow({"hosts"}, time.monotonic())
+    following = changes.follow({"hosts"}, changes.moment(time.monotonic_ns() + 1))
     assert [(await anext(following)).event for _each in range(2)] == ["ready", "alive"]
+    await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_page_hears_that_an_engine_no_longer_answers(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("nas")
+        await enrol.approve(roci, agent.agent_id)
+        await agent.say("heartbeat", containers=[])
+        await until(lambda: roci.part(Hub).roster[agent.agent_id].containers is not None)
+        following = roci.part(Changes).follow({"hosts"})
+        assert (await anext(following)).event == "ready"
+        await agent.say("heartbeat", engine_error="it does not answer")
+        async with asyncio.timeout(10):
+            assert (await anext(following)).event == "hosts"
+        await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_what_the_clock_changes_is_asked_for_where_nothing_else_happens(
+    roci: Roci, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "ALIVE", 0.01)
+    monkeypatch.setattr(live, "PAUSE", 0.0)
+    following = roci.part(Changes).follow({"beats"})
+    assert [(await anext(following)).event for _each in range(3)] == ["ready", "alive", "beats"]
+    await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_removed_host_is_forgotten(roci: Roci) -> None:
+    changes = roci.part(Changes)
+    before = changes.moment(time.monotonic_ns())
+    changes.note("host/nas", "hosts")
+    live.on_event(roci, HostRemoved("nas", "nas"))
+    following = changes.follow({"hosts", "host/nas"}, before)
+    assert [(await anext(following)).event for _each in range(2)] == ["ready", "hosts"]
     await following.aclose()  # type: ignore[attr-defined]
 
 

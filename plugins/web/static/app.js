@@ -3,7 +3,8 @@
 "use strict";
 
 const SILENCE = 40000; // milliseconds without a word, after which a connection counts as lost
-const AGAIN = 5000; // milliseconds after which what could not be renewed is asked for again
+const AGAIN = 5000; // milliseconds after which what could not be renewed is asked for again; each time twice as long
+const AGAIN_AT_MOST = 60000;
 const LEAVING = 10000; // milliseconds in which the answer to a form is awaited
 
 const roci = {
@@ -152,6 +153,35 @@ function closeMenus(event) {
 document.addEventListener("click", closeMenus);
 document.addEventListener("keydown", closeMenus);
 
+// A question begins where nothing is lost by Enter.
+document.addEventListener("toggle", (event) => event.newState === "open" && event.target.querySelector("[data-first]")?.focus(), true);
+
+// What the reader opened, typed, ticked or chose stays so when its part is renewed.
+function keepWhatTheReaderDid(callbacks) {
+  const changed = { value: (node) => node.value !== node.defaultValue, checked: (node) => node.checked !== node.defaultChecked };
+  callbacks.beforeAttributeUpdated = (name, node) =>
+    !(name === "open" && node.tagName === "DETAILS") && name !== "selected" && !(node.matches("input, textarea") && changed[name]?.(node));
+  const chosen = new WeakMap();
+  callbacks.beforeNodeMorphed = (node) => {
+    if (node.tagName === "SELECT" && node.selectedOptions.length === 1) chosen.set(node, node.selectedOptions[0].cloneNode(true));
+  };
+  callbacks.afterNodeMorphed = (node) => {
+    const was = chosen.get(node);
+    if (!was) return;
+    chosen.delete(node);
+    const { vanished } = document.body.dataset;
+    const still = [...node.options].find((option) => option.value === was.value);
+    // Never another one in its place: what was chosen is named, and the form waits for a choice.
+    if (still) still.selected = true;
+    else {
+      was.disabled = was.selected = true;
+      node.append(was);
+      node.addEventListener("change", () => node.setCustomValidity(""), { once: true });
+    }
+    node.setCustomValidity(still ? "" : vanished);
+  };
+}
+
 // Clocks of what is under way: `data-seconds` is how long it took already when the server wrote that.
 const clocks = new WeakMap();
 
@@ -172,22 +202,25 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   setInterval(tick, 1000);
   roci.copyButtons(document);
-  if (window.Idiomorph) {
-    // What the reader opened, typed, ticked or chose stays so when its part is renewed.
-    const changed = { value: (node) => node.value !== node.defaultValue, checked: (node) => node.checked !== node.defaultChecked };
-    Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-      !(name === "open" && node.tagName === "DETAILS") && name !== "selected" && !(node.matches("input, textarea") && changed[name]?.(node));
-  }
+  if (window.Idiomorph) keepWhatTheReaderDid(Idiomorph.defaults.callbacks);
   const stream = document.body.dataset.live ? new LiveStream(document.body.dataset.live) : null;
   document.body.addEventListener("htmx:afterSwap", (event) => roci.localTimes(document.getElementById(event.target.id) || document));
   // What was removed, or is not for this reader any more, is not shown as if it were as it was.
-  document.body.addEventListener("htmx:responseError", (event) => {
-    const { status } = event.detail.xhr;
-    if (status === 401) roci.checkSession();
-    else if (status === 403 || status === 404) document.getElementById("gone").hidden = false;
-    else stream?.renewIn(AGAIN);
+  const gone = new Set();
+  let again = AGAIN;
+  document.body.addEventListener("htmx:afterRequest", ({ target, detail: { successful, xhr } }) => {
+    if (!target.matches('[hx-trigger*="live-"]')) return;
+    if (successful) again = AGAIN;
+    else if (xhr.status === 0 || xhr.status === 429 || xhr.status >= 500) {
+      stream?.renewIn(again);
+      again = Math.min(again * 2, AGAIN_AT_MOST);
+    }
+    gone[xhr.status === 403 || xhr.status === 404 ? "add" : "delete"](target.id);
+    document.getElementById("gone").hidden = !gone.size;
   });
-  for (const failed of ["htmx:sendError", "htmx:timeout"]) document.body.addEventListener(failed, () => stream?.renewIn(AGAIN));
+  document.body.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status === 401) roci.checkSession();
+  });
   // A form that leads on may have removed what this page is about: until the next page is there, nothing is asked anew.
   // Forms whose answer is a download say data-stays.
   let leavesUntil = 0;

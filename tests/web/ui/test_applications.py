@@ -134,7 +134,7 @@ async def test_stop_asks_first_wherever_it_stands_and_may_be_left(client: Client
     for id in ids:
         asked = page.split(f'<span popover role="dialog" id="{id}"')[1].split("</button></span>")[0]
         assert 'aria-label="Stop ' in asked and '/stop"' in asked
-        assert f'popovertarget="{id}" popovertargetaction="hide" autofocus>Cancel' in asked
+        assert f'popovertarget="{id}" popovertargetaction="hide" data-first>Cancel' in asked
 
 
 async def test_the_file_is_compared_with_what_runs(
