@@ -225,7 +225,7 @@ document.addEventListener("DOMContentLoaded", () => {
   // Forms whose answer is a download say data-stays.
   let leavesUntil = 0;
   document.addEventListener("submit", (event) => {
-    if (!event.defaultPrevented && !event.target.matches("[data-stays], [target]")) leavesUntil = Date.now() + LEAVING;
+    if (!event.defaultPrevented && !event.target.matches("[data-stays], [target], [method=dialog]")) leavesUntil = Date.now() + LEAVING;
   });
   window.addEventListener("pageshow", () => (leavesUntil = 0));
   document.body.addEventListener("htmx:beforeRequest", (event) => {
