@@ -32,7 +32,9 @@ def path(app: Application) -> str:
 
 
 async def row(client: Client, app: Application, name: str) -> str:
-    found = re.search(rf"<tr><td><code>{name}</code>.*?</tr>", await text(client, path(app)), re.DOTALL)
+    found = re.search(
+        rf'<tr id="variable-{name}"><td><code>{name}</code>.*?</tr>', await text(client, path(app)), re.DOTALL
+    )
     assert found, name
     return found[0]
 
@@ -124,3 +126,27 @@ async def test_a_file_that_cannot_be_read_is_told(client: Client, roci: Roci) ->
 async def test_the_part_that_renews_itself_comes_alone(client: Client, wiki: Application) -> None:
     part = await text(client, f"{path(wiki)}?part=variables")
     assert "PASSWORD" in part and "<html" not in part and "Further secrets" not in part
+
+
+async def test_each_row_has_a_name_so_that_what_is_typed_stays_in_its_own(client: Client, wiki: Application) -> None:
+    await send(client, path(wiki), path(wiki), name="OTHER", value="x")
+    page = await text(client, path(wiki))
+    rows = re.findall(r'<tr([^>]*)>(?=(?:(?!</tr>).)*?name="value")', page, re.DOTALL)
+    names = ["variable-MAIL", "variable-PASSED", "variable-PASSWORD", "variable-TAG", "secret-OTHER"]
+    assert rows == [f' id="{name}"' for name in names]
+
+
+async def test_plain_values_are_those_of_the_newest_file(client: Client, roci: Roci, wiki: Application) -> None:
+    page = await text(client, path(wiki))
+    assert f'hx-get="{path(wiki)}?part=plain" hx-trigger="live-applications from:body"' in page
+    await roci.write(lambda: applications.change(wiki.id, compose=COMPOSE.replace("a <b> c", "anew")))
+    part = await text(client, f"{path(wiki)}?part=plain")
+    assert "anew" in part and "<html" not in part and "What the file asks for" not in part
+
+
+async def test_what_renews_itself_after_a_refused_removal_lies_on_the_page(client: Client, wiki: Application) -> None:
+    answer = await send(client, path(wiki), f"{path(wiki)}/remove", name="NOWHERE")
+    page = await answer.get_data(as_text=True)
+    parts = set(re.findall(r'hx-get="(/applications/[^"?]+)', page))
+    assert answer.status_code == 404 and parts == {path(wiki)}
+    assert f'<a href="{path(wiki)}" aria-current="page"' in page

@@ -101,6 +101,8 @@ async def _page(id: str, name: str = "", wrong: RociError | None = None) -> Any:
         ("applications", "secret"),
         shell.Subject("application", id, app.name),
         styles=("editor.css",),
+        tab="environment",
+        path=f"/applications/{id}/environment",
         app=app,
         rows=[_told(variable, known) for variable in variables],
         others=[entry for found, entry in (known or {}).items() if found not in asked],
