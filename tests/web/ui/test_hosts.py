@@ -91,6 +91,17 @@ async def test_who_waits_stands_on_top_with_the_reason_and_is_rejected_with_one(
         assert "not mine" in await text(client, f"/hosts/{agent.agent_id}")
 
 
+async def test_enter_in_the_field_for_the_reason_approves_nobody(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("pi")
+        for path in ("/hosts", f"/hosts/{agent.agent_id}"):
+            forms = (await text(client, path)).split("<form")
+            (typed,) = [
+                each.partition("</form>")[0] for each in forms if 'name="reason"' in each.partition("</form>")[0]
+            ]
+            assert 'value="reject"' in typed and 'value="approve"' not in typed
+
+
 async def test_a_form_leads_to_no_other_site(client: Client, roci: Roci) -> None:
     async with scripted_agent(roci) as agent:
         await agent.register("pi")
