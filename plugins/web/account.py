@@ -82,6 +82,7 @@ async def _page(error: RociError | None = None, issued: Sensitive | None = None)
         ("login", "token"),
         scripts=() if here.trouble else ("passkeys.js",),
         styles=("admin.css",),
+        path="/account",
         account=await roci.read(_account, who.id),
         login_id=who.credential,
         required=roci.part(Factors).required,

@@ -112,6 +112,7 @@ async def test_a_test_tells_how_it_really_went(client: Client, roci: Roci, post:
     answer = await send(client, path, f"{path}/test")
     page = await answer.get_data(as_text=True)
     assert answer.status_code == 503 and "phone was not reached: hook.lan answered 500" in page
+    assert f'action="{path}" class="narrow"' in page and f'href="{path}?status=failed"' in page  # of the channel's page
 
 
 async def test_a_test_of_a_rule_goes_to_whom_it_would_tell(

@@ -198,6 +198,7 @@ async def _show(
         ("alerts", "channel"),
         styles=("alerts.css",),
         scripts=("alerts.js",),
+        path=f"{HERE}/{row.id}",
         row=row,
         label=kind(row.kind),
         is_known=model is not None,

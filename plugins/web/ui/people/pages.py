@@ -206,6 +206,7 @@ async def _person(
         person.name,
         TOPICS,
         styles=("admin.css",),
+        path=f"/people/{id}",
         shown=shown,
         person=person,
         given=given or {name: getattr(person, name) or "" for name in CHANGED},

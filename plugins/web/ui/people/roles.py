@@ -140,6 +140,7 @@ async def _page(name: str, error: RociError | None = None) -> Any:
         row.name,
         TOPICS,
         styles=("admin.css",),
+        path=f"/people/roles/{name}",
         row=row,
         rules=[(origin, rule, meaning(rule.action, here.permissions)) for origin, rule in rules],
         holders=holders,

@@ -130,6 +130,7 @@ async def _page(error: RociError | None = None, recipients: str = "") -> Any:
         _("System"),
         ("hosts", "beats", "backup"),
         styles=("admin.css",),
+        path="/system",
         state=await _state(here),
         agents=_agents(here, await actor()),
         plugins=[] if request.args.get("part") else await asyncio.to_thread(_plugins, here),
