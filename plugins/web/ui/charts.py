@@ -28,12 +28,16 @@ def line(values: Sequence[float | None], width: int, height: int) -> str:
     return "".join(drawn)
 
 
+def _said(label: str, known: Sequence[float]) -> str:
+    return _("%(what)s in the last hour: at most %(most)s %%", what=label, most=round(max(known)))
+
+
 def spark(label: str, values: Sequence[float | None]) -> Markup:
     """A small line among words; nothing where nothing is known."""
     known = [value for value in values if value is not None]
     if not known:
         return Markup("")
-    said = _("%(what)s in the last hour: at most %(most)s %%", what=label, most=round(max(known)))
+    said = _said(label, known)
     return Markup(
         '<svg class="spark" viewBox="0 0 {w} {h}" role="img" aria-label="{said}" preserveAspectRatio="none">'
         '<path d="{path}"/></svg>'
@@ -44,12 +48,7 @@ def chart(label: str, values: Sequence[float | None]) -> Markup:
     known = [value for value in values if value is not None]
     if not known:
         return Markup("")
-    said = _(
-        "%(what)s: %(last)s %% now, at most %(most)s %% in the last hour",
-        what=label,
-        last=round(known[-1]),
-        most=round(max(known)),
-    )
+    said = _said(label, known)
     return Markup(
         '<figure class="chart"><svg viewBox="0 0 {w} {h}" role="img" aria-label="{said}" preserveAspectRatio="none">'
         '<path d="{path}"/></svg><figcaption>{said}</figcaption></figure>'

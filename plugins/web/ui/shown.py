@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from roci import Actor, NotFound, Roci
+from roci import Actor, NotFound, Roci, now
 
 from ...agent.hub import Hub, Live
 from ...agent.sample import Sample
 from ...domain.applications import Application
 from ...domain.hosts import Host
-from ...work.metrics import Metrics
+from ...work.metrics import HONEST, Metrics
 from ..language import N_, _
 from ..recent import Recent
 from .charts import spark
@@ -57,7 +58,7 @@ class HostRow:
     running: int | None
     containers: int | None
     engine_error: str | None
-    sample: Sample | None
+    sample: Sample | None  # what it does now; None: it is away, or does not tell
     last_seen: object
     recent: list[float | None]  # processor use in the last hour, see recent.py
 
@@ -98,10 +99,17 @@ def host_row(roci: Roci, live: Live) -> HostRow:
         running=None if known is None else sum(each.is_running for each in known),
         containers=None if known is None else len(known),
         engine_error=live.engine_error,
-        sample=roci.part(Metrics).latest(host.id) if approved else None,
+        sample=_fresh(roci, live) if approved else None,
         last_seen=live.last_seen,
         recent=roci.part(Recent).of(host.id) if approved else [],
     )
+
+
+def _fresh(roci: Roci, live: Live) -> Sample | None:
+    """What a host told last, if that is how it is now."""
+    sample = roci.part(Metrics).latest(live.host.id) if live.is_connected else None
+    age = (now() - datetime.datetime.fromisoformat(sample.timestamp)).total_seconds() if sample else 0.0
+    return sample if age <= roci.part(Hub).times.stale_after + HONEST else None  # its clock may differ by that
 
 
 def host_rows(roci: Roci) -> list[HostRow]:

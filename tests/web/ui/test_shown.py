@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from quart.typing import TestClientProtocol as Client
 
-from roci import Roci
-from roci_plugins.agent.scripted import ScriptedAgent
+from roci import Roci, now
+from roci_plugins.agent.hub import Hub
+from roci_plugins.agent.sample import Disk, Sample
+from roci_plugins.agent.scripted import ScriptedAgent, until
 from roci_plugins.domain import access, applications, credentials, principals
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
+from roci_plugins.web.ui import shown
+from roci_plugins.work.metrics import Metrics
 
 from .reading import text
 
@@ -80,3 +86,27 @@ async def test_an_application_keeps_the_host_that_its_editor_may_not_see(
     for page in ("manage", "edit"):
         path = f"/applications/{wiki.id}/{page}"
         assert f'<option value="{nas.agent_id}" selected>' in await text(anonymous, path)
+
+
+BUSY = Sample(timestamp="", cpu_percent=37.0, disk_usage=[Disk("/", 100, 83, 17, 83.0)])
+
+
+async def test_a_host_that_is_away_has_no_figures_of_now(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
+    roci.part(Metrics).accept(nas.agent_id, BUSY)
+    for path in ("/", "/hosts", f"/hosts/{nas.agent_id}"):
+        page = await text(client, path)
+        assert 'value="37.0"' in page and 'value="83.0"' in page, path
+    await nas.hang_up()
+    await until(lambda: not roci.part(Hub).connected)
+    for path in ("/", "/hosts", f"/hosts/{nas.agent_id}"):
+        page = await text(client, path)
+        assert 'value="37.0"' not in page and 'value="83.0"' not in page, path
+
+
+async def test_figures_that_a_host_told_long_ago_are_not_those_of_now(
+    client: Client, roci: Roci, nas: ScriptedAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roci.part(Metrics).accept(nas.agent_id, BUSY)
+    monkeypatch.setattr(shown, "now", lambda: now() + datetime.timedelta(minutes=10))
+    page = await text(client, f"/hosts/{nas.agent_id}")
+    assert "online" in page and 'value="37.0"' not in page
