@@ -204,16 +204,19 @@ async def with_id_token(roci: Roci, provider_id: str, id_token: str) -> Arrival:
     return Arrival(person, f"oidc:{provider.name}", Flow(provider.name, "json", "", "", "", "", ""))
 
 
-async def save(roci: Roci, new: NewProvider, secret: str | None) -> Provider:
-    """Keep a provider, once it has answered as what it is said to be. Raises Invalid for one that does not."""
-    await roci.read(providers.check, new)
+async def save(roci: Roci, new: NewProvider, secret: str | None, is_known: bool | None = None) -> Provider:
+    """Keep a provider, once it has answered as what it is said to be. Raises Invalid for one that does not.
+
+    `is_known`: as `providers.check` has it.
+    """
+    await roci.read(providers.check, new, is_known)
     relying = roci.part(Relying)
     relying.forget()  # it may have been mended just now
     try:
         await relying.document(new.issuer)
     except (Unavailable, Unauthenticated) as error:
         raise Invalid(f"issuer: {error.message}") from None
-    return await roci.write(providers.put, keyring.of(roci), new, secret)
+    return await roci.write(providers.put, keyring.of(roci), new, secret, is_known)
 
 
 @hookimpl

@@ -128,17 +128,20 @@ class IdentityAdded(Event):
 # --- providers ---------------------------------------------------------------
 
 
-def put(ring: Keyring, new: NewProvider, client_secret: str | None = None) -> Provider:
-    """Add one, or replace what is known of it. A secret that is not given stays as it was."""
-    check(new)
+def put(ring: Keyring, new: NewProvider, client_secret: str | None = None, is_known: bool | None = None) -> Provider:
+    """Add one, or replace what is known of it. A secret that is not given stays as it was, and with its issuer.
+
+    `is_known`: as `check` has it.
+    """
+    check(new, is_known)
     values = dataclasses.asdict(new) | {"scopes": list(new.scopes)}
     row = find(new.name)
     if row is None:
         Provider.create(**values)
         emit(ProviderAdded(new.name, after=values))
     else:
-        if row.issuer != new.issuer and Identity.select().where(Identity.provider == row).exists():
-            raise Conflict(f"people are linked to {row.name} at {row.issuer}: remove it before another takes its name")
+        if row.issuer != new.issuer:
+            _check_move(row, client_secret)
         before = shown(row)
         with principals.keeping_an_administrator(row.name, "switched off: an administrator signs in with it"):
             Provider.update(**values, updated_at=now()).where(Provider.id == row.id).execute()
@@ -148,11 +151,26 @@ def put(ring: Keyring, new: NewProvider, client_secret: str | None = None) -> Pr
     return get(new.name)
 
 
-def check(new: NewProvider) -> None:
-    """Raise Invalid, with the field, and Forbidden for whoever does not hold everything."""
+def _check_move(row: Provider, client_secret: str | None) -> None:
+    """Whether another issuer may take the place of its own: it gets neither the people nor the secret of that."""
+    if Identity.select().where(Identity.provider == row).exists():
+        raise Conflict(f"people are linked to {row.name} at {row.issuer}: remove it before another takes its name")
+    if client_secret is None and secrets.find(f"provider/{row.name}", SECRET):
+        raise Invalid("client_secret: send it again, since issuer has changed")
+
+
+def check(new: NewProvider, is_known: bool | None = None) -> None:
+    """Raise Invalid, with the field, and Forbidden for whoever does not hold everything.
+
+    `is_known` True: it is changed, so NotFound where there is none; False: it is added, so Conflict where there is one.
+    """
     access.require_grantable([Grant(*EVERYTHING, None)])
     if not NAME.fullmatch(new.name):
         raise Invalid("id: a small letter, then small letters, digits, _ and -, at most 63")
+    if is_known:
+        get(new.name)
+    elif is_known is not None and find(new.name):
+        raise Conflict(f"id: there is a provider named {new.name} already")
     for field in ("display_name", "issuer", "client_id", "default_role"):
         if not getattr(new, field).strip():
             raise Invalid(f"{field}: must not be empty")

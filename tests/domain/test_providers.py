@@ -108,11 +108,32 @@ def test_switched_off_it_is_neither_offered_nor_used(ring: Keyring, home: Provid
 
 
 def test_another_issuer_does_not_take_over_the_people_of_the_first(ring: Keyring, home: Provider):
-    providers.put(ring, but(issuer="https://new.example.org"))  # nobody yet
-    providers.put(ring, HOME)
+    providers.put(ring, but(issuer="https://new.example.org"), "the new one's")  # nobody yet
+    providers.put(ring, HOME, "the first one's")
     providers.admit(providers.get("home"), ANN)
     with pytest.raises(Conflict, match="linked"):
+        providers.put(ring, but(issuer="https://new.example.org"), "the new one's")
+
+
+def test_another_issuer_does_not_get_the_secret_of_the_first(ring: Keyring, home: Provider):
+    with pytest.raises(Invalid, match="client_secret: send it again"):
         providers.put(ring, but(issuer="https://new.example.org"))
+    assert providers.get("home").issuer == HOME.issuer
+    providers.put(ring, but(issuer="https://new.example.org"), "the new one's")
+    assert providers.client_secret(ring, "home") == "the new one's"
+    public = providers.put(ring, but(name="public"))  # it has none
+    assert providers.put(ring, but(name="public", issuer="https://new.example.org")).issuer != public.issuer
+
+
+def test_who_adds_one_replaces_none_and_who_changes_one_adds_none(ring: Keyring, home: Provider):
+    with pytest.raises(Conflict, match="id: there is a provider named home already"):
+        providers.put(ring, but(display_name="Another"), is_known=False)
+    assert providers.get("home").display_name == "Home"
+    assert providers.put(ring, but(display_name="Another"), is_known=True).display_name == "Another"
+    with pytest.raises(NotFound):
+        providers.put(ring, but(name="gone"), is_known=True)
+    assert providers.find("gone") is None
+    assert providers.put(ring, but(name="gone"), is_known=False).name == "gone"
 
 
 def test_it_is_removed_with_its_secret_and_with_people_only_by_force(ring: Keyring, home: Provider):

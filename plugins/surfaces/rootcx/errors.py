@@ -17,6 +17,7 @@ class ErrorBody(TypedDict):
 FIELDS = {
     "issuer": "issuerUrl",
     "client_id": "clientId",
+    "client_secret": "clientSecret",
     "default_role": "defaultRole",
     "display_name": "displayName",
 }

@@ -79,7 +79,7 @@ async def add() -> Any:
 @routes.post("/<name>")
 @needs("providers.update")
 async def change(name: str) -> Any:
-    """Replace what is known of one; a secret that is left empty stays."""
+    """Replace what is known of one; a secret that is left empty stays with its issuer."""
     await server().read(providers.get, name)
     return await _keep(name)
 
@@ -101,9 +101,7 @@ async def _keep(name: str | None) -> Any:
         given["enabled"] == "yes",
     )
     try:
-        if name is None and (await here.read(providers.find, made.name)) is not None:
-            raise Conflict(f"id: there is a provider named {made.name} already")
-        await oidc.save(here, made, secret or None)
+        await oidc.save(here, made, secret or None, is_known=name is not None)
     except RociError as error:
         return await _form(name, given, error)
     return done("/people/providers", _("%(name)s was saved", name=made.display_name))
