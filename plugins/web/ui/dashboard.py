@@ -73,7 +73,7 @@ async def show(who: Actor) -> str:
         running=sum(row.running or 0 for row in seen.hosts),
         approved=sum(row.state in ("online", "offline") for row in seen.hosts),
         connected=sum(row.state == "online" for row in seen.hosts),
-        up=sum(row.app.status == "running" and row.running != 0 for row in seen.app_rows.values()),
+        up=sum(row.is_up for row in seen.app_rows.values()),
         most=MOST,
         address=base_url(),
         line=line_here() if sees["hosts"] and "part" not in request.args else "",

@@ -99,7 +99,29 @@ async def test_services_of_a_host_that_is_away_are_unknown(
     await until(lambda: not roci.part(Hub).connected)
     page = await text(client, f"/applications/{wiki.id}")
     assert "What runs is unknown" in page and "wiki-web-1" not in page and "which is not connected" in page
-    assert "unknown: its host is away" in await text(client, "/applications")
+    assert "unknown: its host cannot be asked" in await text(client, "/applications")
+
+
+async def test_what_runs_where_the_engine_does_not_answer_is_unknown_everywhere(
+    client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
+) -> None:
+    path, live = f"/applications/{wiki.id}", roci.part(Hub).roster[nas.agent_id]
+    pages = {"/": "<strong>1 of 1</strong> application running", "/containers": "wiki-web-1", path: "wiki-web-1"}
+    pages |= {"/applications": "1 of 2", "/logs": "wiki-web-1", f"{path}/manage": "the container wiki-web-1"}
+    for page, words in pages.items():
+        assert words in await text(client, page), page
+    await nas.say("heartbeat", engine_error="the engine does not answer")
+    await until(lambda: not live.is_current)
+    for page, words in pages.items():
+        found = (await text(client, page)).partition("<main")[2]
+        assert words not in found and "nknown" in found, page
+    assert "<strong>0 of 1</strong> application running" in await text(client, "/?part=state")
+    assert "which cannot be asked: how it is now is unknown" in await text(client, f"{path}?part=state")
+    assert "wiki-web-1" not in await text(client, "/palette?q=wiki-web")
+    await nas.say("heartbeat", containers=[WEB, STRANGE])
+    await until(lambda: live.is_current)
+    for page, words in pages.items():
+        assert words in await text(client, page), page
 
 
 async def test_a_container_is_restarted_from_the_services(

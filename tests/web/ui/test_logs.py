@@ -192,7 +192,7 @@ async def test_an_application_shows_its_own_containers_only(
     await text(client, f"/applications/{shop.id}/logs?container=0123456789ab", 404)
     await box.hang_up()
     page = await text(client, f"/applications/{shop.id}/logs")
-    assert 'id="logs"' not in page and "not connected" in page
+    assert 'id="logs"' not in page and "Unknown: this host cannot be asked now." in page
 
 
 async def test_who_may_not_read_the_logs_of_a_host_sees_and_gets_none_of_them(

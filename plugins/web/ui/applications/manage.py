@@ -79,7 +79,7 @@ async def _belongings(app: Application) -> Belongings:
     live = here.part(Hub).roster.get(app.deployed_host_id or "")
     if app.deployed_host_id is None:
         return Belongings([], [], [], names, revisions)
-    found = live.containers_of(project) if live else None
+    found = live.containers_of(project) if live and live.is_current else None
     networks, volumes = await asyncio.gather(
         *(_of(app.deployed_host_id, kind, project) for kind in ("networks", "volumes"))
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from roci import Roci
@@ -52,6 +52,11 @@ class Row:
         return self.app.status == "running" and self.containers == 0
 
     @property
+    def is_up(self) -> bool:
+        """It is said to run, and some of it is known to."""
+        return self.app.status == "running" and bool(self.running)
+
+    @property
     def is_behind(self) -> bool:
         """Its file is newer than what runs."""
         return self.app.status == "running" and self.app.running_revision not in (None, self.app.revision)
@@ -73,7 +78,8 @@ def rows(roci: Roci, apps: Sequence[Application]) -> list[Row]:
     """What needs somebody first, then by name."""
     roster = roci.part(Hub).roster
     asked = {app.deployed_host_id for app in apps}
-    seen = {id: _by_project(live.containers) for id, live in roster.items() if live.is_connected and id in asked}
+    hosts = {id: live for id in asked if id and (live := roster.get(id))}
+    seen = {id: _by_project(live.containers or []) for id, live in hosts.items() if live.is_current}
     found = []
     for app in apps:
         host_id = app.deployed_host_id or app.host_id or ""
@@ -92,10 +98,7 @@ def rows(roci: Roci, apps: Sequence[Application]) -> list[Row]:
     return sorted(found, key=lambda row: (not row.is_gone and ORDER[row.app.status], not row.is_partial, row.app.key))
 
 
-def _by_project(containers: list[Container] | None) -> dict[str, list[Container]] | None:
-    """None: the host has not told."""
-    if containers is None:
-        return None
+def _by_project(containers: Iterable[Container]) -> dict[str, list[Container]]:
     found: dict[str, list[Container]] = {}
     for each in containers:
         found.setdefault(each.app or "", []).append(each)

@@ -78,7 +78,7 @@ def _named(text: str) -> dict[str, dict[str, Any]]:
 def of(app: Application, definitions: dict[str, dict[str, Any]], live: Live | None) -> list[Service] | None:
     """Its services with what runs of each; None: nobody knows what runs."""
     key, rests = applications.project_key(app.name), app.status == "stopped"
-    reported = live.containers_of(key) if live else []
+    reported = live.containers_of(key) if live and live.is_current else None
     if live is None or reported is None:
         return None
     rest = sorted(reported, key=lambda each: each.name)

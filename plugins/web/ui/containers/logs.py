@@ -56,7 +56,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Group:
-    """The containers of a host, or of an application, to choose from. None: unknown, its host is not connected."""
+    """The containers of a host, or of an application, to choose from. None: unknown, its host cannot be asked."""
 
     kind: str
     id: str
@@ -146,7 +146,7 @@ def _may(here: Roci, who: Actor, live: Live) -> bool:
 def _groups(mine: Sequence[Live], asked: Sequence[Chosen]) -> list[Group]:
     taken = {each.source for each in asked}
     names = sorted(mine, key=lambda live: live.host.hostname.lower())
-    return [_group("host", live, live.containers if live.is_connected else None, taken) for live in names]
+    return [_group("host", live, live.containers if live.is_current else None, taken) for live in names]
 
 
 def _group(kind: str, live: Live, listed: list[wire.Container] | None, taken: set[Source]) -> Group:
@@ -177,7 +177,8 @@ async def of_application(id: str) -> Any:
 
     def groups(asked: Sequence[Chosen]) -> list[Group]:
         taken = {each.source for each in asked}
-        return [replace(_group("application", live, listed, taken), id=id, name=row.name)] if live else []
+        known = listed if live and live.is_current else None
+        return [replace(_group("application", live, known, taken), id=id, name=row.name)] if live else []
 
     subject = shell.Subject("application", id, row.name)
     return await _page([("application", id), *pairs()], groups, subject)

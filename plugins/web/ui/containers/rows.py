@@ -156,10 +156,11 @@ def _owner(told: wire.Container, whose: Mapping[str, Owner]) -> Owner | None:
 def everywhere(roci: Roci, whose: Owners) -> Iterator[ContainerRow]:
     """Of all hosts whose containers are known."""
     for live in list(roci.part(Hub).roster.values()):
-        yield from of_host(live, whose) or ()
+        if live.is_current:
+            yield from of_host(live, whose) or ()
 
 
 def unknown(roci: Roci) -> list[str]:
     """The approved hosts of which nobody knows what runs there."""
     approved = (live for live in roci.part(Hub).roster.values() if live.is_approved)
-    return sorted(live.host.hostname for live in approved if not live.is_connected or live.containers is None)
+    return sorted(live.host.hostname for live in approved if not live.is_current)

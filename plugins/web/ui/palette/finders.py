@@ -78,7 +78,7 @@ async def containers(roci: Roci, who: Actor, question: Question) -> Iterable[Fou
 
 def _on_host(roci: Roci, who: Actor, question: Question, live: Live) -> Iterator[Found]:
     on, host = f"host/{live.host.id}", live.host.hostname
-    if not live.is_connected or not roci.may(who, "hosts.read", on):
+    if not live.is_current or not roci.may(who, "hosts.read", on):
         return
     reads, acts = (roci.may(who, action, on) for action in ("containers.logs", "containers.control"))
     opens = roci.may(who, "hosts.terminal", on)
