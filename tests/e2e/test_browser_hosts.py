@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import docker
 import pytest
 from docker.models.containers import Container
 from playwright.sync_api import Locator, Page, expect
 
-from .bed import Agent, Server, unique
+from .bed import Agent, Server, unique, wait_for
 from .browsers import Visitor
 from .engines import COMPOSE_PROJECT
-from .journey import agent
+from .journey import agent, get
 
 PHONE = {"width": 390, "height": 844}
 DONE = re.compile("was restarted|is asked to")
@@ -41,6 +43,11 @@ def lonely(docker_client: docker.DockerClient, cleanup: Callable[[str], str]) ->
     yield name
 
 
+def named(house: Server, name: str) -> list[dict[str, Any]]:
+    """The hosts of this name."""
+    return [one for one in get(house.api, "/api/v1/agents")["agents"] if one["hostname"] == name]
+
+
 def row(page: Page, name: str) -> Locator:
     return page.get_by_role("row").filter(has=page.get_by_text(name, exact=True))
 
@@ -51,7 +58,7 @@ def fits(page: Page) -> bool:
 
 
 def test_a_container_is_found_stopped_and_removed_on_the_page_of_its_host(
-    visitor: Visitor, house: Server, shop: list[Container]
+    house: Server, shop: list[Container], visitor: Visitor
 ) -> None:
     page, (web, db) = visitor.page, [str(each.name) for each in shop]
     page.goto(f"/hosts/{agent(house.api)['id']}")
@@ -76,7 +83,7 @@ def test_a_container_is_found_stopped_and_removed_on_the_page_of_its_host(
 
 
 def test_containers_of_all_hosts_are_found_as_one_types_and_restarted_together(
-    visitor: Visitor, shop: list[Container]
+    shop: list[Container], visitor: Visitor
 ) -> None:
     page, (web, db) = visitor.page, [str(each.name) for each in shop]
     page.goto("/containers")
@@ -112,7 +119,7 @@ def test_containers_of_all_hosts_are_found_as_one_types_and_restarted_together(
 
 
 def test_images_volumes_and_networks_are_shown_with_who_uses_them(
-    visitor: Visitor, house: Server, shop: list[Container], image: str, lonely: str
+    house: Server, shop: list[Container], image: str, lonely: str, visitor: Visitor
 ) -> None:
     page, web = visitor.page, str(shop[0].name)
     project = web.removesuffix("-web")
@@ -147,7 +154,7 @@ def test_images_volumes_and_networks_are_shown_with_who_uses_them(
 
 
 def test_a_new_host_shows_itself_and_is_let_in_noted_and_removed(
-    visitor: Visitor, house: Server, engine: str, new_agent: Callable[..., Agent]
+    house: Server, engine: str, new_agent: Callable[..., Agent], visitor: Visitor
 ) -> None:
     page, name = visitor.page, unique("attic")
     page.goto("/hosts")
@@ -180,3 +187,43 @@ def test_a_new_host_shows_itself_and_is_let_in_noted_and_removed(
     page.get_by_label(f"Type {name} to remove").fill(name)
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text(f"{name} was removed")).to_be_visible()
+
+
+def test_charts_and_their_figures_keep_to_the_names_they_are_of(visitor: Visitor, house: Server) -> None:
+    page, names = visitor.page, ["nginx", "postgres"]
+    page.goto(f"/hosts/{agent(house.api)['id']}/metrics")
+    expect(page.locator("#chart-cpu canvas")).to_be_visible()
+    charts = page.locator(".chart-card").evaluate_all("all => all.map(each => each.id.replace('chart-', ''))")
+
+    def told() -> str:
+        times = [1_700_000_000, 1_700_000_060, 1_700_000_120]
+        series = [{"label": name, "values": [7, 8, 9]} for name in names]
+        ours = [{"name": each, "label": each, "unit": "percent", "times": times, "series": series} for each in charts]
+        return json.dumps({"start": times[0], "end": times[-1], "charts": ours})
+
+    page.route("**/metrics/data?*", lambda route: route.fulfill(body=told(), content_type="application/json"))
+    page.evaluate("() => { charts.dataset.every = '0'; roci.tell('beats'); }")
+    figures, over = page.locator("#chart-cpu tbody tr"), page.locator("#chart-cpu .u-over")
+    expect(figures).to_have_text(["nginx9.0 %7.0 %8.0 %9.0 %", "postgres9.0 %7.0 %8.0 %9.0 %"])
+    names[1] = "redis"
+    page.evaluate("() => roci.tell('beats')")
+    expect(figures).to_have_text([re.compile("^nginx"), re.compile("^redis")])
+    over.hover(position={"x": 40, "y": 40})
+    expect(page.locator("#chart-cpu .tip")).to_contain_text("redis")
+    assert visitor.barriers() == []
+
+
+def test_the_charts_of_a_host_appear_by_themselves(
+    visitor: Visitor, house: Server, engine: str, new_agent: Callable[..., Agent]
+) -> None:
+    page, name = visitor.page, unique("cellar")
+    host = new_agent(house.url, name, docker_host=engine)
+    wait_for(lambda: named(house, name), 30, "the host to ask to join")
+    path = f"/api/v1/agents/{named(house, name)[0]['id']}"
+    page.goto(f"/hosts/{path.rpartition('/')[2]}/metrics")
+    expect(page.get_by_text("Nothing is known of this time")).to_be_visible()
+    assert house.api.post(f"{path}/approve")[0] == 200
+    expect(page.locator("#chart-cpu canvas")).to_be_visible(timeout=40_000)
+    page.goto("/hosts")
+    host.stop()
+    assert house.api.delete(path)[0] == 200

@@ -16,6 +16,7 @@ const UNITS = {
   rate: (value) => `${bytes(value)}/s`,
   number: (value) => value.toFixed(2),
 };
+const FIGURES = { ...UNITS, percent: (value) => `${value.toFixed(1)} %` }; // in the tables there is room
 
 function colour(name) {
   // Canvas does not know light-dark(): an element is asked what it comes to.
@@ -79,13 +80,15 @@ class Charts {
     this.asked = Date.now();
     this.load();
     new ResizeObserver(() => this.fit()).observe(box);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(this.shown, true));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.shown && this.draw(this.shown, true));
     if (!("still" in box.dataset)) roci.onLive(() => this.renew());
   }
 
   async load() {
-    const answer = await fetch(this.box.dataset.source, { headers: { Accept: "application/json" } });
-    if (answer.ok) this.draw(await answer.json());
+    const answer = await fetch(this.box.dataset.source, { headers: { Accept: "application/json" } }).catch(() => null);
+    if (answer?.ok) this.draw(await answer.json());
+    else if (answer?.status === 401) roci.checkSession();
+    else if (answer?.status === 403 || answer?.status === 404) document.getElementById("gone").hidden = false;
   }
 
   renew() {
@@ -95,19 +98,38 @@ class Charts {
   }
 
   draw(told, anew = false) {
+    const places = [...this.box.querySelectorAll(".chart-card")].map((card) => card.id);
+    if (places.join() !== told.charts.map((chart) => `chart-${chart.name}`).join()) return location.reload(); // some came, or went
     this.shown = told;
     for (const chart of told.charts) {
-      const place = document.querySelector(`#chart-${chart.name} .plot`);
-      if (!place) continue;
-      const data = [chart.times, ...chart.series.map((series) => series.values)];
-      const known = this.plots.get(chart.name);
-      if (known && !anew && known.series.length === data.length) {
-        known.setData(data);
-        continue;
-      }
-      known?.destroy();
-      this.plots.set(chart.name, new uPlot(options(chart, place.clientWidth, () => [this.shown.start, this.shown.end]), data, place));
+      this.figure(chart);
+      if (window.uPlot) this.plot(chart, anew);
     }
+  }
+
+  plot(chart, anew) {
+    const data = [chart.times, ...chart.series.map((series) => series.values)];
+    const labels = (all) => JSON.stringify(all.map((series) => series.label));
+    const known = this.plots.get(chart.name);
+    if (known && !anew && labels(known.series.slice(1)) === labels(chart.series)) return known.setData(data);
+    known?.destroy();
+    const place = document.querySelector(`#chart-${chart.name} .plot`);
+    this.plots.set(chart.name, new uPlot(options(chart, place.clientWidth, () => [this.shown.start, this.shown.end]), data, place));
+  }
+
+  // The same in figures, for whoever does not see the lines.
+  figure(chart) {
+    const rows = chart.series.map((series, at) => {
+      const row = document.createElement("tr");
+      const name = Object.assign(document.createElement("th"), { scope: "row" });
+      name.append(Object.assign(document.createElement("span"), { className: `mark mark-${at % 8}` }), series.label);
+      row.append(name);
+      const known = series.values.filter((value) => value != null);
+      const average = known.reduce((all, value) => all + value, 0) / known.length;
+      for (const value of [known.at(-1), Math.min(...known), average, Math.max(...known)]) row.insertCell().textContent = FIGURES[chart.unit](value);
+      return row;
+    });
+    document.querySelector(`#chart-${chart.name} tbody`).replaceChildren(...rows);
   }
 
   fit() {
@@ -119,4 +141,4 @@ class Charts {
 }
 
 const charts = document.getElementById("charts");
-if (charts && window.uPlot) new Charts(charts);
+if (charts) new Charts(charts);

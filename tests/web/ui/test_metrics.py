@@ -10,7 +10,7 @@ from quart.typing import TestClientProtocol as Client
 from roci import Roci, now
 from roci_plugins.agent.sample import ContainerUse, Disk, Memory, Nic, Sample
 from roci_plugins.agent.scripted import ScriptedAgent
-from roci_plugins.web.ui.hosts.metrics import charts_of_containers, charts_of_host, gapless, rates
+from roci_plugins.web.ui.hosts.metrics import busiest, charts_of_containers, charts_of_host, gapless, rates
 from roci_plugins.work.metrics import ContainerPoint, Metrics
 
 from .reading import text
@@ -43,7 +43,8 @@ async def test_the_page_says_in_figures_what_the_charts_draw(client: Client, roc
 
 
 async def test_a_host_that_told_nothing_has_no_charts_but_words(client: Client, nas: ScriptedAgent) -> None:
-    assert "Nothing is known of this time" in await text(client, f"/hosts/{nas.agent_id}/metrics")
+    page = await text(client, f"/hosts/{nas.agent_id}/metrics")
+    assert "Nothing is known of this time" in page and 'id="charts"' in page and "chart-card" not in page
 
 
 @pytest.mark.parametrize(("query", "named"), [("range=2y", "range"), ("at=soon", "at")])
@@ -85,6 +86,20 @@ def test_traffic_is_that_of_real_interfaces() -> None:
 def test_what_no_sample_tells_has_no_chart() -> None:
     charts = {each.name for each in charts_of_host([Sample(timestamp="2026-01-01T00:00:00Z", cpu_percent=1.0)])}
     assert charts == {"cpu"}
+
+
+def test_the_busiest_containers_keep_their_order_whichever_does_more() -> None:
+    for uses in ((5.0, 50.0), (50.0, 5.0)):
+        idle = [ContainerUse(f"{number:012x}", f"idle-{number}", 0.0, GIB) for number in range(5)]
+        busy = [ContainerUse(name * 12, name, use, GIB) for name, use in zip("ba", uses, strict=True)]
+        assert busiest(Sample(timestamp="", containers=[*busy, *idle])) == [
+            "a",
+            "b",
+            "idle-0",
+            "idle-1",
+            "idle-2",
+            "idle-3",
+        ]
 
 
 def test_containers_share_one_axis_of_time() -> None:

@@ -159,9 +159,10 @@ def charts_of_containers(found: dict[str, Sequence[ContainerPoint]]) -> list[Cha
 
 
 def busiest(sample: Sample | None) -> list[str]:
-    """Names of the containers that do most now."""
+    """Names of the containers that do most now, in an order that does not change with what they do."""
     containers = sample.containers if sample else []
-    return [each.name for each in sorted(containers, key=lambda each: -(each.cpu_percent or 0))][:MOST_CONTAINERS]
+    most = sorted(containers, key=lambda each: -(each.cpu_percent or 0))[:MOST_CONTAINERS]
+    return sorted(each.name for each in most)
 
 
 def _asked() -> tuple[str, datetime.datetime, datetime.datetime]:
@@ -193,7 +194,7 @@ async def show(id: str) -> Any:
     return await shell.render(
         "hosts/metrics.html",
         _("Metrics"),
-        (f"host/{id}",),
+        (f"host/{id}", "beats"),
         shell.Subject("host", id, live.host.hostname),
         scripts=("metrics.js",),
         styles=("metrics.css",),
