@@ -10,12 +10,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from .bed import Client
 from .engines import unavailable
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE = 30_000  # milliseconds that an action or what is expected may take: the machine may be slow
+# A request that fails this way is the network's doing, or ends with its page. What else is said then: by htmx, and of a
+# fetch that nobody catches.
+LOST = ("net::ERR_NETWORK_CHANGED", "net::ERR_ABORTED")
+ECHOES = {"xhr": ("htmx:afterRequest", "htmx:send"), "fetch": ("Failed to fetch",)}
+
+expect.set_options(timeout=PATIENCE)
 
 
 def find_chromium() -> str:
@@ -48,13 +55,32 @@ class Visitor:
         self.context: BrowserContext = browser.new_context(
             base_url=self.url, java_script_enabled=has_scripts, **options
         )
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(PATIENCE)
         self.asked: list[str] = []
         self.complaints: list[str] = []
+        self._echoes: list[str] = []  # complaints that will be heard, of requests that were lost
         self.context.on("request", lambda request: self.asked.append(request.url))
         self.page: Page = self.context.new_page()
-        self.page.on("console", lambda said: self.complaints.append(said.text) if _is_complaint(said) else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda said: self._complain(said.text) if _is_complaint(said) else None)
+        self.page.on("pageerror", lambda error: self._complain(str(error)))
+        self.page.on("requestfailed", self._lose)
+
+    def _complain(self, text: str) -> None:
+        self.complaints.append(text)
+        self._forgive()
+
+    def _lose(self, request: Request) -> None:
+        if request.failure in LOST:
+            self._echoes.extend(ECHOES.get(request.resource_type, ()))
+            self._forgive()
+
+    def _forgive(self) -> None:
+        """Each echo of a request that was lost, once. The browser may tell of it before or after the page complains."""
+        for said in list(self.complaints):
+            echo = next((echo for echo in self._echoes if echo in said), None)
+            if echo:
+                self._echoes.remove(echo)
+                self.complaints.remove(said)
 
     def add_device(self) -> None:
         """A virtual device that keeps passkeys and knows its user."""

@@ -7,24 +7,26 @@ from collections.abc import Callable
 
 from playwright.sync_api import Browser, expect
 
-from .bed import Server
+from .bed import Server, unique
 from .browsers import Visitor
-from .journey import App, admit, agent, stack
+from .journey import App, agent, stack
 
 
 def test_what_happens_appears_by_itself_and_leads_to_its_subject(visitor: Visitor, house: Server) -> None:
     page = visitor.page
     page.goto("/activity")
     expect(page.locator("#link")).to_be_hidden()
-    id = admit(house.api, {"type": "cidr", "network": "10.77.0.0/16"}, priority=77)
+    name = unique("lab")
+    lab = {"name": name, "priority": 77, "match_type": {"type": "cidr", "network": "10.77.0.0/16"}, "action": "approve"}
+    id = house.api.post("/api/v1/policies", lab)[1]["id"]
     entry = page.locator(".entry").filter(has=page.locator(f'a[href="/policies/{id}"]'))
-    expect(entry).to_contain_text("Policy approve was added")
+    expect(entry).to_contain_text(f"Policy {name} was added")
     house.api.patch(f"/api/v1/policies/{id}", {"priority": 78})
     changed = entry.filter(has_text="was changed")
     changed.get_by_text("value changed").click()
     expect(changed.locator("ins")).to_have_text("78")
     house.api.delete(f"/api/v1/policies/{id}")
-    expect(page.locator(".entry").first).to_contain_text("Policy approve was removed")
+    expect(page.locator(".entry").filter(has_text=f"Policy {name} was removed")).to_be_visible()
     expect(changed.locator("ins")).to_be_visible()  # what was opened stays open
     assert visitor.barriers() == []
     page.get_by_label("Text").fill("10.77.0.0")
@@ -50,6 +52,6 @@ def test_operations_stand_among_the_rest_on_a_phone_and_in_the_readers_days(
     page.locator('[name="host"]').select_option(here["id"])
     expect(page).to_have_url(re.compile(f"host={here['id']}"))
     expect(page.get_by_role("link", name=f"Deploy {project} on {here['hostname']}")).to_be_visible()
-    app.remove()
     visitor.context.close()
+    app.remove()
     assert not visitor.foreign and not visitor.complaints

@@ -50,12 +50,13 @@ Talkers = Callable[..., Talker]
 def talkers(
     house: Server, docker_client: docker.DockerClient, image: str, cleanup: Callable[[str], str]
 ) -> Iterator[Talkers]:
-    """`web = talkers("web", "printf …")`: runs, once it said so and its host told of it."""
+    """`web = talkers("web", "printf …", last="…")`: runs, once its engine has that word and its host told of it."""
     project = cleanup("talk")
     host_id = str(agent(house.api)["id"])
 
-    def new(name: str, first: str = "true") -> Talker:
-        script = f"mkfifo /tmp/mouth; {first}; while true; do cat /tmp/mouth; done"
+    def new(name: str, first: str, last: str = "") -> Talker:
+        # It holds its pipe open to write as well: no line is lost between two that write.
+        script = f"mkfifo /tmp/mouth; exec 3<>/tmp/mouth; {first}; exec cat <&3"
         labels = {COMPOSE_PROJECT: project}
         container = docker_client.containers.run(
             image, ["sh", "-c", script], name=f"{project}-{name}-1", labels=labels, detach=True
@@ -66,7 +67,12 @@ def talkers(
         def is_listed() -> bool:
             return talker.name in house.api.session.get(said, timeout=10).text
 
-        wait_for(is_listed, 20, f"{talker.name} on {said}")
+        def has_said() -> bool:
+            said = container.logs(tail=1).decode()
+            return bool(said) and last in said
+
+        wait_for(has_said, 60, f"the words of {talker.name}")
+        wait_for(is_listed, 30, f"{talker.name} on {said}")
         return talker
 
     yield new
@@ -76,7 +82,7 @@ def rows(page: Page) -> Any:
     return page.locator(".logs-row")
 
 
-def test_lines_come_by_themselves_are_filtered_and_understood(visitor: Visitor, talkers: Talkers) -> None:
+def test_lines_come_by_themselves_are_filtered_and_understood(talkers: Talkers, visitor: Visitor) -> None:
     page = visitor.page
     first = r"""printf 'ready <b>x</b>\n\033[31mred\033[0m\n'; printf 'oops\n' >&2; printf '%s\n' """ + f"'{BELL}'"
     web = talkers("web", first)
@@ -114,7 +120,7 @@ def test_lines_come_by_themselves_are_filtered_and_understood(visitor: Visitor, 
 
 
 def test_several_are_merged_and_a_lost_connection_repeats_nothing(
-    visitor: Visitor, talkers: Talkers, house: Server
+    talkers: Talkers, house: Server, visitor: Visitor
 ) -> None:
     page = visitor.page
     web = talkers("web", "echo web begins")
@@ -153,10 +159,10 @@ def test_several_are_merged_and_a_lost_connection_repeats_nothing(
     assert visitor.barriers() == []
 
 
-def test_a_hundred_thousand_lines_and_a_line_of_ten_megabytes_stay_readable(visitor: Visitor, talkers: Talkers) -> None:
+def test_a_hundred_thousand_lines_and_a_line_of_ten_megabytes_stay_readable(talkers: Talkers, visitor: Visitor) -> None:
     page = visitor.page
     web = talkers(
-        "web", "seq 600 | sed 's/^/INFO number /'; head -c 10485760 /dev/zero | tr '\\0' x; echo; echo the end"
+        "web", "seq 600 | sed 's/^/INFO number /'; head -c 10485760 /dev/zero | tr '\\0' x; echo; echo the end", "end"
     )
     page.goto(web.path)
     expect(rows(page).filter(has_text=re.compile("the end$"))).to_be_visible(timeout=SLOW)
@@ -195,9 +201,9 @@ def test_a_hundred_thousand_lines_and_a_line_of_ten_megabytes_stay_readable(visi
     page.get_by_label("Filter lines").fill("")
 
 
-def test_older_lines_come_when_the_reader_goes_up(visitor: Visitor, talkers: Talkers) -> None:
+def test_older_lines_come_when_the_reader_goes_up(talkers: Talkers, visitor: Visitor) -> None:
     page = visitor.page
-    web = talkers("web", "seq 1200 | sed 's/^/INFO number /'")
+    web = talkers("web", "seq 1200 | sed 's/^/INFO number /'", "1200")
     page.goto(web.path)
     expect(rows(page).filter(has_text=re.compile("number 1200$"))).to_be_visible()
     expect(page.get_by_text("500 of 500 lines")).to_be_visible()
@@ -214,7 +220,7 @@ def test_older_lines_come_when_the_reader_goes_up(visitor: Visitor, talkers: Tal
 def test_on_a_phone_a_moment_is_opened_and_nothing_is_cut_off(
     browser: Browser, house: Server, talkers: Talkers
 ) -> None:
-    web = talkers("web", "for i in $(seq 60); do echo line $i; done")
+    web = talkers("web", "for i in $(seq 60); do echo line $i; done", "60")
     stamps = web.container.logs(timestamps=True).decode().split("\n")
     at = stamps[29].split(" ")[0]
     phone = Visitor(browser, house.url, viewport={"width": 390, "height": 780}, has_touch=True)

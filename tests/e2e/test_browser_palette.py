@@ -12,11 +12,9 @@ from .bed import Server, wait_for
 from .browsers import Visitor
 from .journey import App, agent, containers, stack, web
 
-SLOW = 20_000  # milliseconds that an answer may take on a machine with much to do
-
 
 def test_the_palette_goes_and_acts_by_keys_alone(
-    visitor: Visitor, house: Server, docker_client: docker.DockerClient, image: str, cleanup: Callable[[str], str]
+    house: Server, docker_client: docker.DockerClient, image: str, cleanup: Callable[[str], str], visitor: Visitor
 ) -> None:
     name = cleanup("tea")
     app = App(house.api, name, stack({"web": web(image)}), str(agent(house.api)["id"]))
@@ -38,11 +36,11 @@ def test_the_palette_goes_and_acts_by_keys_alone(
     before = containers(docker_client, name)[0].attrs["State"]["StartedAt"]
     page.keyboard.press("Control+k")
     page.keyboard.type(f"stack {name}")
-    expect(found.first).to_contain_text(name, timeout=SLOW)
+    expect(found.first).to_contain_text(name)
     field.fill(name)
-    expect(found.filter(has_text=re.compile(f"^Restart {name} "))).to_be_visible(timeout=SLOW)
+    expect(found.filter(has_text=re.compile(f"^Restart {name} "))).to_be_visible()
     field.fill(f"restart {name}")
-    expect(found).to_have_count(2, timeout=SLOW)  # the application, and its container
+    expect(found).to_have_count(2)  # the application, and its container
     first, second = found.nth(0), found.nth(1)
     expect(first).to_have_attribute("aria-selected", "true")
     page.keyboard.press("ArrowDown")
@@ -50,7 +48,8 @@ def test_the_palette_goes_and_acts_by_keys_alone(
     page.keyboard.press("ArrowDown")
     expect(field).to_have_attribute("aria-activedescendant", str(first.get_attribute("id")))
     page.keyboard.press("Enter")
-    expect(page).not_to_have_url(re.compile("/applications$"), timeout=SLOW)
+    expect(page).not_to_have_url(re.compile("/applications$"))
+    page.wait_for_load_state()  # until its scripts are there
 
     def restarted() -> bool:
         return bool(containers(docker_client, name)[0].attrs["State"]["StartedAt"] != before)
@@ -60,7 +59,7 @@ def test_the_palette_goes_and_acts_by_keys_alone(
     page.keyboard.type(f"stop {name}")
     page.keyboard.press("Enter")
     asked = page.get_by_role("dialog", name="Find or do").get_by_text(f"Stop all containers of {name}?")
-    expect(asked).to_be_visible(timeout=SLOW)
+    expect(asked).to_be_visible()
     expect(page.get_by_role("button", name=f"Stop {name}", exact=True)).to_be_focused()
     assert visitor.barriers() == []
     page.get_by_role("dialog", name="Find or do").get_by_role("button", name="Cancel").click()

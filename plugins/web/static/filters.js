@@ -15,7 +15,7 @@
     history.replaceState(null, "", given.size ? `?${given}` : location.pathname);
     given.set("part", form.dataset.filter);
     const target = document.getElementById(form.dataset.filter);
-    htmx.ajax("GET", `${location.pathname}?${given}`, { source: form, target, swap: "morph:outerHTML" });
+    htmx.ajax("GET", `${location.pathname}?${given}`, { source: form, target, swap: "morph:outerHTML" }).catch(() => {});
   }
 
   for (const form of document.querySelectorAll("form[data-filter]")) {
