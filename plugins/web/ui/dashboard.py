@@ -27,6 +27,7 @@ MOST = 20  # of what is wrong, and of applications
 PARTS = {
     "hosts": {"hosts"},
     "applications": {"applications"},
+    "lead": {"applications"},
     "latest": {"operations"},
 }  # what they show; the others show all
 
@@ -62,6 +63,7 @@ async def show(who: Actor) -> str:
     seen = await here.read(_read, here, {noun for noun in needed if sees[noun]})
     if sees["hosts"] and "hosts" in needed:
         seen.hosts = shown.host_rows(here)
+    approved = [row for row in seen.hosts if row.state in ("online", "offline")]
     return await shell.render(
         "dashboard.html",
         _("Overview"),
@@ -71,8 +73,12 @@ async def show(who: Actor) -> str:
         **vars(seen),
         troubles=_troubles(seen),
         running=sum(row.running or 0 for row in seen.hosts),
-        approved=sum(row.state in ("online", "offline") for row in seen.hosts),
+        approved=len(approved),
         connected=sum(row.state == "online" for row in seen.hosts),
+        silent={
+            "hosts": any(row.containers is None for row in approved),
+            "applications": any(row.is_unknown for row in seen.app_rows.values()),
+        },
         up=sum(row.is_up for row in seen.app_rows.values()),
         most=MOST,
         address=base_url(),

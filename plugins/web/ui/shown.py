@@ -89,7 +89,7 @@ def live(roci: Roci, host_id: str) -> Live:
 def host_row(roci: Roci, live: Live) -> HostRow:
     host = live.host
     approved = host.status == "approved"
-    known = live.containers if approved and live.is_connected else None
+    known = live.containers if approved and live.is_current else None
     return HostRow(
         id=host.id,
         name=host.hostname,

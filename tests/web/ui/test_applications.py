@@ -115,7 +115,9 @@ async def test_what_runs_where_the_engine_does_not_answer_is_unknown_everywhere(
     for page, words in pages.items():
         found = (await text(client, page)).partition("<main")[2]
         assert words not in found and "nknown" in found, page
-    assert "<strong>0 of 1</strong> application running" in await text(client, "/?part=state")
+    found = await text(client, "/?part=state")
+    for words in ("<strong>0</strong> containers running", "<strong>0 of 1</strong> application running"):
+        assert f'{words} <span class="soft">as far as is known</span>' in found
     assert "which cannot be asked: how it is now is unknown" in await text(client, f"{path}?part=state")
     assert "wiki-web-1" not in await text(client, "/palette?q=wiki-web")
     await nas.say("heartbeat", containers=[WEB, STRANGE])

@@ -63,6 +63,20 @@ async def test_all_that_runs_is_counted_not_only_what_is_listed(client: Client, 
     assert "<strong>10</strong> operations under way" in await text(client, "/?part=state")
 
 
+async def test_the_first_host_and_the_first_application_come_to_an_open_page(client: Client, roci: Roci) -> None:
+    page = await text(client, "/")
+    for part in ("lead", "hosts", "applications"):
+        assert f'hx-get="/?part={part}"' in page and f'hx-get="/?part={part}"' in await text(client, f"/?part={part}")
+    assert "Deploy your first application" in await text(client, "/?part=lead")
+    async with scripted_agent(roci) as agent:
+        await agent.register("pi")
+        assert "pi" in await text(client, "/?part=hosts")
+    await roci.write(lambda: applications.add("wiki", COMPOSE))
+    assert "wiki" in await text(client, "/?part=applications")
+    lead = await text(client, "/?part=lead")
+    assert "Deploy your first application" not in lead and 'hx-get="/?part=lead"' in lead
+
+
 def test_a_line_is_broken_where_nothing_is_known() -> None:
     assert line([0, None, 100, 100], 30, 20) == "M0 20M20 0L30 0"
     assert spark("CPU", [None, None]) == ""
