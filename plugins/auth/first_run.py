@@ -23,8 +23,10 @@ async def _prepare(roci: Roci) -> None:
         await roci.write(access.add_administrator, first)
     elif settings.auth == "enabled" and (listening := roci.find(Listening)):
         link = await roci.write(credentials.make_setup_link)
-        address = settings.public_url or listening.urls[0]
-        listening.notices.append(f"First run: open {address.rstrip('/')}/setup/{link}")
+        address = settings.public_url or listening.here
+        is_any = not settings.public_url and listening.here != listening.urls[0]
+        elsewhere = " (on another machine: this one's name in place of localhost)" if is_any else ""
+        listening.notices.append(f"First run: open {address.rstrip('/')}/setup/{link}{elsewhere}")
 
 
 @hookimpl

@@ -34,6 +34,11 @@ class Listening:
     urls: list[str]
     notices: list[str] = dataclasses.field(default_factory=list)
 
+    @property
+    def here(self) -> str:
+        """The first of these as a browser on this machine reaches it: an address that stands for all is none."""
+        return self.urls[0].replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")
+
 
 async def serve(roci: Roci, say: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT. `say` prints a line for whoever started the process."""

@@ -176,6 +176,13 @@ async def test_the_first_run_prints_a_link_each_start_until_there_is_an_administ
     assert links[0] != links[1]
 
 
+async def test_the_link_of_the_first_run_can_be_opened_where_all_addresses_are_listened_at(serve: Serve):
+    served = await serve(ROCI_BIND="0.0.0.0:0")
+    port = (await served.line(r"ROCI is ready on http://0\.0\.0\.0:(\d+)"))[1]
+    await served.line(rf"First run: open http://localhost:{port}/setup/\S+ \(on another machine: ")
+    assert (await served.ends(signal.SIGTERM))[0] == 0
+
+
 async def test_a_taken_address_is_named(serve: Serve):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
