@@ -31,10 +31,10 @@ class ServerSent:
 
     event: str
     data: Any
-    id: int | None = None
+    id: str | None = None
 
     def encode(self) -> bytes:
-        number = b"" if self.id is None else b"id: %d\n" % self.id
+        number = b"" if self.id is None else b"id: %b\n" % self.id.encode()
         return b"%bevent: %b\ndata: %b\n\n" % (number, self.event.encode(), msgspec.json.encode(self.data))
 
 

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from secrets import token_hex
 from typing import Any
 
 from ..agent.link import Link
 from ..agent.masking import Masker, UrlMasker, without_cut_url, without_url_secrets
 from ..domain.operations import KEPT, Operation
+
+MARK = token_hex(4)  # of this process: pieces of output are numbered anew after a start
 
 
 class Run:

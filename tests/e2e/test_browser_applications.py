@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -176,6 +177,35 @@ def test_output_is_as_a_terminal_has_it_however_long(new: Callable[..., App], vi
     page.goto(f"/operations?application={app.name}&status=failed")
     expect(page.locator("#list tbody tr")).to_have_count(1)
     assert visitor.barriers() == []
+
+
+def piece(number: int, text: str, mark: str) -> str:
+    return f"event: output\ndata: {json.dumps({'number': number, 'text': text, 'mark': mark})}\n\n"
+
+
+def test_a_restarted_server_that_tells_what_was_kept_is_not_shown_twice(
+    new: Callable[..., App], visitor: Visitor
+) -> None:
+    app = new("twice", stack({"web": {"image": "roci-test/no-such-image", "pull_policy": "never", **QUIET}}))
+    page, path = visitor.page, f"/operations/{app.run('deploy')['id']}"
+    begun = " Container web-1  Started\none\n"
+    streams = iter((piece(0, begun, "first"), piece(0, begun, "second") + piece(1, "two\n", "second")))
+
+    def follow(route: Route) -> None:
+        route.fulfill(body=next(streams, ": nothing more\n\n"), content_type="text/event-stream")
+
+    def running(route: Route) -> None:
+        told = route.fetch()
+        follows = f'data-follow="{path}/live" data-whole'
+        route.fulfill(response=told, body=told.text().replace("data-whole", follows))
+
+    page.route(f"**{path}", running)
+    page.route(re.compile(f"{path}/live"), follow)
+    page.goto(path)
+    output = page.locator("#output")
+    expect(output).to_contain_text("two")
+    expect(output.locator(".line")).to_have_text(["Container web-1  Started", "one", "two", ""])
+    expect(page.locator("#steps li")).to_have_count(1)
 
 
 def test_output_goes_on_when_the_server_was_restarted(

@@ -10,7 +10,7 @@ from quart import Blueprint, request
 from ...domain import operations
 from ...domain.operations import Operation
 from ...work.operate import Operator
-from ...work.run import Run
+from ...work.run import MARK, Run
 from ..http import actor, needs, paging, returns, roci
 from ..stream import ServerSent, stream
 from . import operation_shapes, shapes
@@ -60,9 +60,15 @@ async def output(id: str) -> Any:
     """Follow an operation's output: events `output` ({"seq", "data"}), at last `end` with the operation."""
     run = roci.part(Operator).run(id)  # before the row is read: it may end in between
     operation, read = await roci.read(operations.get, id), await reader()
-    after = request.headers.get("Last-Event-ID", "")
-    number = int(after) if after.isascii() and after.isdecimal() else -1
-    return stream(roci, _live(run, read, number) if run else _past(operation, read))
+    after = _after(request.headers.get("Last-Event-ID", ""))
+    return stream(roci, _live(run, read, after) if run else _past(operation, read))
+
+
+def _after(given: str) -> int:
+    """The piece that a reader had last. -1: none, or one of another process, which begins with what was kept."""
+    mark, _, number = given.partition("-")
+    is_ours = mark == MARK and number.isascii() and number.isdecimal() and len(number) < 16
+    return int(number) if is_ours else -1
 
 
 async def _past(operation: Operation, read: Reader) -> AsyncIterator[ServerSent]:
@@ -73,7 +79,7 @@ async def _past(operation: Operation, read: Reader) -> AsyncIterator[ServerSent]
 
 async def _live(run: Run, read: Reader, after: int) -> AsyncIterator[ServerSent]:
     async for number, text in run.follow(after):
-        yield ServerSent("output", {"seq": number, "data": text}, number)
+        yield ServerSent("output", {"seq": number, "data": text}, f"{MARK}-{number}")
     assert run.ended
     yield ServerSent("end", read(run.ended))
 

@@ -364,8 +364,8 @@
     heard({ number, text, mark }) {
       this.wait = 1000;
       if (this.mark !== mark) {
-        if (this.mark) this.missed(); // another process, which has only what came since it began
-        else this.clear();
+        this.clear();
+        if (this.mark) this.missed(); // another process, which begins with what was kept: perhaps not the last words
         this.mark = mark;
         this.after = number - 1;
       }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -12,6 +13,8 @@ from quart.typing import TestClientProtocol as Client
 from roci import Roci
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import scripted_agent, until
+from roci_plugins.work.operate import Operator
+from roci_plugins.work.run import MARK
 
 from .conftest import COMPOSE, NOBODY, Api, code
 
@@ -278,6 +281,33 @@ async def test_a_deploy_from_end_to_end(roci: Roci, api: Api) -> None:
         assert for_sure[0] in (200, 409)
     listed = (await api("GET", "/operations?kind=deploy"))[1]
     assert listed["total"] == 1 and "output" not in listed["operations"][0]
+
+
+async def test_who_comes_back_is_told_the_rest_and_after_a_restart_of_the_server_all(roci: Roci, api: Api) -> None:
+    await api.policy()
+    async with scripted_agent(roci) as agent:
+        await agent.register("h1")
+        path = f"/applications/{(await api.app())['id']}/deploy"
+        id = (await api("POST", path, {"agent_id": agent.agent_id}))[1]["operation_id"]
+        command = (await agent.hear())["command_id"]
+        for seq, data in enumerate(("one\n", "two\n")):
+            await agent.say("output", command_id=command, data=data, seq=seq)
+        run = roci.part(Operator).run(id)
+        await until(lambda: run and run.so_far == "one\ntwo\n")
+        assert (
+            await _told(api, id, f"{MARK}-0") == f'id: {MARK}-1\nevent: output\ndata: {{"seq":1,"data":"two\\n"}}\n\n'
+        )
+        for had in ("0123abcd-0", "0", f"{MARK}-", f"{MARK}-{'9' * 5000}"):
+            assert "one" in await _told(api, id, had), had
+
+
+async def _told(api: Api, id: str, had: str) -> str:
+    """What is streamed, up to the second piece, to a reader who had this one."""
+    told = b""
+    async with api.client.request(f"/api/v1/operations/{id}/output", headers={"Last-Event-ID": had}) as connection:
+        while b"two" not in told:
+            told += await asyncio.wait_for(connection.receive(), 5)
+    return told.decode()
 
 
 async def test_a_revision_counts_as_deployed_once_a_deploy_of_it_succeeded(roci: Roci, api: Api) -> None:

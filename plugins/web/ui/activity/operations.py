@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from ....domain.operations import KEPT, Operation
 from ....surfaces.http import actor, needs, returns, roci, server, signed_in
 from ....surfaces.stream import ServerSent, stream
 from ....work.operate import Operator
+from ....work.run import MARK as MARK
 from ....work.run import Run
 from ... import shell
 from ...forms import sent
@@ -29,7 +29,6 @@ routes = Blueprint("operations", __name__, url_prefix="/operations")
 routes.app_template_global("title_of")(doings.title)
 PER_PAGE = 50
 IN_TRAY = 8
-MARK = secrets.token_hex(4)  # of this process: pieces of output are numbered anew after a start
 FILTERS = {
     "status": "status",
     "kind": "kind",
