@@ -1,9 +1,9 @@
 """What changed, told to open pages by one stream each: names of topics, once a second. They ask for the rest.
 
 Topics: `hosts` (they came, went, were decided on), `beats` (how any of them is doing, and what the clock alone changes:
-told every fifteen seconds at least), `containers` (others than before), `host/ID` (all of one host), `applications`,
-`operations`, `operations/ID` (those on one host), `alerts`, `policies`, `any` (whatever is kept in the audit), and else
-the noun of an event: `channel`, `role`, `token`.
+told every fifteen seconds at least), `containers` (others than before), `containers/ID` (those of one host), `host/ID`
+(all of one host), `applications`, `operations`, `operations/ID` (those on one host), `alerts`, `policies`, `any`
+(whatever is kept in the audit), and else the noun of an event: `channel`, `role`, `token`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class Changes:
         self.note("hosts", f"host/{live.host.id}")
 
     def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
-        self.note(f"host/{live.host.id}", *(["containers"] if containers is not None else []))
+        id = live.host.id
+        self.note(f"host/{id}", *(["containers", f"containers/{id}"] if containers is not None else []))
         if self._ills.get(live.host.id) != live.engine_error:
             self._ills[live.host.id] = live.engine_error
             self.note("hosts", "containers")

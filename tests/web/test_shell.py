@@ -160,6 +160,20 @@ async def test_a_removed_host_is_forgotten(roci: Roci) -> None:
     await following.aclose()  # type: ignore[attr-defined]
 
 
+async def test_a_page_hears_of_the_containers_of_its_host_alone(roci: Roci) -> None:
+    async with scripted_agent(roci) as one, scripted_agent(roci) as other:
+        for agent in (one, other):
+            await agent.register(f"h-{id(agent)}")
+            await enrol.approve(roci, agent.agent_id)
+            await agent.hear()
+        following = roci.part(Changes).follow({f"containers/{one.agent_id}"})
+        assert (await anext(following)).event == "ready"
+        for agent in (other, one):
+            await agent.say("heartbeat", containers=[])
+        assert (await anext(following)).event == f"containers/{one.agent_id}"
+        await following.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_page_hears_of_the_operations_of_its_host_alone(roci: Roci) -> None:
     following = roci.part(Changes).follow({"operations/nas"})
     assert (await anext(following)).event == "ready"

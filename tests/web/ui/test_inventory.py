@@ -72,7 +72,8 @@ async def test_images_are_in_the_order_that_was_asked_for_and_unknown_sizes_come
 
 async def test_sizes_of_volumes_are_added_up_when_asked_for(client: Client, able: ScriptedAgent) -> None:
     page, frame = await page_with(client, able, "volumes?sizes=yes", {"count": 1, "things": VOLUMES})
-    assert frame["sizes"] is True and "2.0 kB" in page and "hx-get" not in page[page.index('id="things"') :]
+    assert frame["sizes"] is True and "2.0 kB" in page and "not renewed by itself" in page
+    assert "hx-get" not in page[page.index('id="things"') :]
 
 
 async def test_what_cannot_be_read_is_said_and_nothing_is_made_up(client: Client, able: ScriptedAgent) -> None:
@@ -96,6 +97,25 @@ async def test_an_older_agent_and_a_host_that_is_away_are_told_apart(
         assert "Unknown." in page and "not connected" in page
 
 
+@pytest.mark.parametrize("what", ["images", "volumes", "networks"])
+async def test_a_tab_renews_itself_when_its_host_goes_or_containers_change(
+    client: Client, roci: Roci, able: ScriptedAgent, what: str
+) -> None:
+    path = f"/hosts/{able.agent_id}/{what}"
+    page, _ = await page_with(client, able, what, {"count": 0, "things": []})
+    topics = page.partition("data-live=")[2].partition("&amp;")[0].split("=")[1].split(",")
+    assert {"hosts", f"operations/{able.agent_id}", f"containers/{able.agent_id}"} <= set(topics)
+    trigger = page.partition(f'hx-get="{path}?part=things"')[2].partition(">")[0]
+    assert all(f"live-{each.replace('/', '-')} " in trigger for each in topics[:3])
+    part = await text(client, f"{path}?part=acts")  # asks nothing of the host
+    assert "Remove what nothing uses" in part and ("Pull an image" in part) == (what == "images")
+    await able.hang_up()
+    await until(lambda: not roci.part(Hub).connected)
+    part = await text(client, f"{path}?part=acts")
+    assert "Remove what nothing uses" not in part and "Pull an image" not in part
+    assert "not connected" in await text(client, f"{path}?part=things")
+
+
 async def test_an_image_is_pulled_by_a_form_and_a_bad_name_stays_to_be_mended(
     client: Client, able: ScriptedAgent
 ) -> None:
@@ -109,6 +129,8 @@ async def test_an_image_is_pulled_by_a_form_and_a_bad_name_stays_to_be_mended(
     page = await answer.get_data(as_text=True)
     assert answer.status_code == 422 and 'id="pull-wrong">a name such as' in page
     assert 'value="-q"' in page and f'href="{path}/images" aria-current="page"' in page
+    assert f'hx-get="{path}/images?part=things"' in page and f"{path}/images/pull?part" not in page
+    assert "part=acts" not in page  # what was typed stays as it is
 
 
 async def test_a_prune_is_looked_at_before_it_is_done(client: Client, able: ScriptedAgent) -> None:

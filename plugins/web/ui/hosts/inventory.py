@@ -79,8 +79,8 @@ async def networks(id: str) -> Any:
 async def _list(id: str, what: str, given: str = "", wrong: RociError | None = None) -> Any:
     live = shown.live(server(), uuid(id))
     why, stock, order = _why_not(live, wire.Inventory), None, lists.order(KEYS)
-    sizes = request.args.get("sizes") == "yes"
-    if why is None:
+    sizes, can_act = request.args.get("sizes") == "yes", why is None
+    if why is None and request.args.get("part") != "acts":
         try:
             stock = await ask.inventory(server(), id, what, sizes)
         except RociError as error:
@@ -88,16 +88,18 @@ async def _list(id: str, what: str, given: str = "", wrong: RociError | None = N
     page = await shell.render(
         f"hosts/{what}.html",
         _(TITLES[what]),
-        (f"operations/{id}",),
+        (f"operations/{id}", f"containers/{id}", "hosts"),
         shell.Subject("host", id, live.host.hostname),
         scripts=("filter.js",),
         styles=("lists.css",),
         tab=what,
+        path=f"/hosts/{id}/{what}",
         host=live.host,
         things=lists.arranged(stock.things, order, KEYS) if stock else None,
         stock=stock,
         bytes=_added(stock),
         why=why,
+        can_act=can_act,
         order=order,
         sizes=sizes,
         link=lists.link,
