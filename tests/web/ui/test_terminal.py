@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -380,11 +381,9 @@ async def test_an_applications_tab_has_its_own_containers_only(client: Client, r
     await pi.say("heartbeat", containers=told)
     await until(lambda: len(roci.part(Hub).roster[pi.agent_id].containers or ()) == 3)
     page = await text(client, f"/applications/{app.id}/terminal?container=other-1")
-    assert '<option value="wiki-web-1"' in page and f'data-socket="/ws/terminal/{pi.agent_id}"' in page
+    assert 'value="wiki-web-1"' in page and f'data-socket="/ws/terminal/{pi.agent_id}"' in page
     assert (
-        "wiki-old-1" not in page
-        and '<option value="other-1"' not in page
-        and '<option value=""' in page.partition("Shell")[2]
+        "wiki-old-1" not in page and 'value="other-1"' not in page and '<option value=""' in page.partition("Shell")[2]
     )
     assert 'data-wanted=""' in page
 
@@ -392,9 +391,49 @@ async def test_an_applications_tab_has_its_own_containers_only(client: Client, r
 async def test_where_one_may_be_opened_is_renewed_alone(client: Client, pi: ScriptedAgent) -> None:
     path = f"/hosts/{pi.agent_id}/terminal"
     page = await text(client, path)
-    assert f'hx-get="{path}?part=start"' in page and 'hx-trigger="live-containers from:body"' in page
+    for topics in ("hosts", "containers", "applications"):
+        assert re.search(rf'hx-get="{path}[?]part=start" hx-trigger="[^"]*live-{topics} from:body', page)
     part = await text(client, f"{path}?part=start")
     assert '<form class="opener" id="opener">' in part and "<nav" not in part and 'id="terminals"' not in part
+
+
+async def test_each_container_has_its_own_place_in_the_list_however_many_come_before_it(
+    client: Client, roci: Roci, pi: ScriptedAgent
+) -> None:
+    told = [{"id": name * 12, "name": f"{name}-1", "status": "running"} for name in "bc"]
+    await pi.say("heartbeat", containers=told)
+    live = roci.part(Hub).roster[pi.agent_id]
+    await until(lambda: len(live.containers or ()) == 2)
+    page = await text(client, f"/hosts/{pi.agent_id}/terminal?container=c-1")
+    assert '<option id="itself" value="">' in page and '<option id="in-b-1" value="b-1">' in page
+    assert '<option id="in-c-1" value="c-1" selected>' in page
+
+
+async def test_a_host_that_leaves_an_open_page_is_told_there(client: Client, roci: Roci, pi: ScriptedAgent) -> None:
+    app = await roci.write(lambda: applications.add("wiki", "services: {}\n", host_id=pi.agent_id))
+    paths = [f"/hosts/{pi.agent_id}/terminal", f"/applications/{app.id}/terminal"]
+    live = roci.part(Hub).roster[pi.agent_id]
+    await pi.say("heartbeat", engine_error="it does not answer")
+    await until(lambda: not live.engine_answers)
+    for path in paths:
+        part = await text(client, f"{path}?part=start&container=web")
+        assert "Which containers run is unknown now" in part and "not running now" not in part
+    await pi.hang_up()
+    await until(lambda: not roci.part(Hub).connected)
+    for path in paths:
+        part = await text(client, f"{path}?part=start")
+        assert "is not connected" in part and "<button disabled>" in part and "No container" not in part
+
+
+async def test_an_application_that_is_deployed_offers_terminals_by_itself(
+    client: Client, roci: Roci, pi: ScriptedAgent
+) -> None:
+    app = await roci.write(lambda: applications.add("wiki", "services: {}\n"))
+    page = await text(client, f"/applications/{app.id}/terminal")
+    assert re.search(r'part=notice" hx-trigger="[^"]*live-applications from:body', page)
+    assert re.search(r'data-live="[^"]*topics=[^"]*applications', page)
+    await roci.write(lambda: applications.change(app.id, host_id=pi.agent_id))
+    assert "Terminals can be opened now" in await text(client, f"/applications/{app.id}/terminal?part=notice")
 
 
 async def test_an_application_that_lies_nowhere_has_no_terminal(client: Client, roci: Roci) -> None:

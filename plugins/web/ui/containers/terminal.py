@@ -200,8 +200,10 @@ async def _listen(terminals: Terminals, terminal: Terminal, viewer: Viewer) -> N
 # --- the pages ---------------------------------------------------------------
 
 
-def _running(containers: Sequence[wire.Container]) -> list[str]:
-    return sorted(each.name for each in containers if each.status == "running")
+def _running(live: Live | None, containers: Sequence[wire.Container] | None) -> list[str]:
+    """The names of those that run, as far as that is known."""
+    known = containers if live and live.is_current else None
+    return sorted(each.name for each in known or () if each.status == "running")
 
 
 def _why_not(live: Live | None) -> str:
@@ -225,10 +227,11 @@ async def _page(subject: shell.Subject, live: Live | None, containers: list[str]
     allowed = host is not None and here.may(who, "hosts.terminal", f"host/{host.id}")
     mine = here.part(Operator).terminals.of(who, host.id) if host and allowed else []
     wanted, why_not = request.args.get("container", ""), _why_not(live)
+    is_known = live is not None and live.is_current
     page = await shell.render(
         "containers/terminal.html",
         subject.name,
-        ("hosts",) if why_not else ("containers",),
+        ("hosts", "containers", "applications"),
         subject,
         scripts=("terminal.js",),
         styles=("terminal.css",),
@@ -239,8 +242,9 @@ async def _page(subject: shell.Subject, live: Live | None, containers: list[str]
         allow=_allow(live),
         on_host=on_host,
         containers=containers,
+        is_known=is_known,
         wanted=wanted if wanted in containers else "",
-        missing=wanted if on_host and wanted not in containers else "",
+        missing=wanted if on_host and is_known and wanted not in containers else "",
         mine=[each for each in mine if on_host or each.wish.container in containers],
         shells=terminal_wire.SHELLS,
         keep=int(terminal_wire.KEEP),
@@ -256,7 +260,7 @@ async def on_host(id: str) -> Any:
     """Terminals on a host and in its containers. `?container=` opens one there at once."""
     live = shown.live(server(), uuid(id))
     subject = shell.Subject("host", live.host.id, live.host.hostname)
-    return await _page(subject, live, _running(live.containers or ()), on_host=True)
+    return await _page(subject, live, _running(live, live.containers), on_host=True)
 
 
 @routes.get("/applications/<id>/terminal")
@@ -266,5 +270,5 @@ async def on_application(id: str) -> Any:
     here = server()
     app = await here.read(applications.get, id)
     live = here.part(Hub).roster.get(app.deployed_host_id or app.host_id or "")
-    containers = (live.containers_of(applications.project_key(app.name)) if live else None) or ()
-    return await _page(shell.Subject("application", id, app.name), live, _running(containers), on_host=False)
+    mine = live.containers_of(applications.project_key(app.name)) if live else None
+    return await _page(shell.Subject("application", id, app.name), live, _running(live, mine), on_host=False)
