@@ -159,6 +159,36 @@ def test_several_are_merged_and_a_lost_connection_repeats_nothing(
     assert visitor.barriers() == []
 
 
+HIDE = """() => {
+  logs.lost();
+  Object.defineProperty(document, "hidden", { value: true, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+  delete document.hidden;
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+SILENCE = """() => {
+  const before = logs.stream;
+  document.body.dispatchEvent(new CustomEvent("live-silent"));
+  return before !== null && logs.stream === null;
+}"""
+
+
+def test_what_was_lost_is_said_only_until_lines_come_again(visitor: Visitor, talkers: Talkers) -> None:
+    page = visitor.page
+    web = talkers("web", "echo web begins")
+    page.goto(web.path)
+    expect(rows(page)).to_have_count(1)
+    lost = page.get_by_role("status").filter(has_text="trying again")
+    page.evaluate(HIDE)  # the reader goes away just then, and comes back
+    web.say("after one")
+    expect(rows(page)).to_have_count(2)
+    expect(lost).to_have_count(0)
+    assert page.evaluate(SILENCE)  # other connections are dead, so this one is
+    web.say("after two")
+    expect(rows(page)).to_have_count(3)
+    expect(lost).to_have_count(0)
+
+
 def test_a_hundred_thousand_lines_and_a_line_of_ten_megabytes_stay_readable(talkers: Talkers, visitor: Visitor) -> None:
     page = visitor.page
     web = talkers(

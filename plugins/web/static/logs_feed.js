@@ -79,6 +79,7 @@ class Feed {
     stream.addEventListener("open", () => {
       this.wait = 1000;
       this.lostAt = 0;
+      this.isLost = false;
       this.note();
     });
     stream.addEventListener("error", () => this.lost());
@@ -95,10 +96,7 @@ class Feed {
     this.isLost = true;
     this.note();
     this.lostAt ||= Date.now();
-    this.later = setTimeout(() => {
-      this.isLost = false;
-      this.open();
-    }, this.wait);
+    this.later = setTimeout(() => this.open(), this.wait);
     this.wait = roci.longer(this.wait, this.lostAt);
     await roci.checkSession().catch(() => false);
   }

@@ -75,6 +75,7 @@ class Logs extends Feed {
     window.addEventListener("pagehide", () => this.close());
     window.addEventListener("pageshow", (event) => event.persisted && this.open());
     roci.onLive(() => this.again());
+    document.body.addEventListener("live-silent", () => this.stream && this.lost());
   }
 
   toggle(name, is, set) {
