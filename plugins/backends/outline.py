@@ -5,7 +5,7 @@ Nothing here refuses a file. What stands in it is told as far as it can be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,16 +146,17 @@ def published(document: Document) -> Iterator[Published]:
 
 def variables(document: Document) -> list[Variable]:
     """All that Compose fills in, by name: `${NAME}` in values, and names of an environment without a value."""
-    found: dict[str, list[tuple[int, Mention]]] = {}
+    found: dict[str, dict[tuple[int, Mention], None]] = {}  # each once, in their order
     for at, text in _texts(document.value, ()):
+        line = document.line(at)
         for mention in mentioned(text):
-            found.setdefault(mention.name, []).append((document.line(at), mention))
+            found.setdefault(mention.name, {})[line, mention] = None
     for at, name in _passed_on(document):
-        found.setdefault(name, []).append((document.line(at), Mention(name)))
+        found.setdefault(name, {})[document.line(at), Mention(name)] = None
     return [_variable(name, found[name]) for name in sorted(found)]
 
 
-def _variable(name: str, told: list[tuple[int, Mention]]) -> Variable:
+def _variable(name: str, told: Collection[tuple[int, Mention]]) -> Variable:
     defaults = [mention.default for _, mention in told]
     has_default = all(default is not None for default in defaults)
     lines = tuple(dict.fromkeys(line for line, _ in told))

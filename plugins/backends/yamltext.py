@@ -1,7 +1,7 @@
 """YAML that people typed: plain values, and the line each of them stands on.
 
 Read as Compose reads it (YAML 1.2: `22:22` and `yes` are text), and with limits, since the text comes from outside:
-size, depth, the number of values after aliases are followed, no key twice.
+size, depth, the number and the length of values after aliases are followed, no key twice.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from roci import Invalid
 LIMIT = 256 * 1024  # bytes
 DEPTH = 40
 VALUES = 50_000  # after aliases are followed
+LENGTH = 4 * LIMIT  # characters of all values and keys after that
 
 Path = tuple[str | int, ...]
 
@@ -119,7 +120,7 @@ class _Reader:
     def __init__(self) -> None:
         self.lines: dict[Path, int] = {}
         self._open: set[int] = set()
-        self._seen = 0
+        self._seen = self._length = 0
 
     def read(self, node: yaml.Node, path: Path) -> Any:
         line = _line(node)
@@ -132,6 +133,7 @@ class _Reader:
             raise wrong(line, f"Compose does not know the tag {node.tag}")
         self.lines.setdefault(path, line)
         if isinstance(node, yaml.ScalarNode):
+            self._measure(node)
             return _scalar(node)
         self._open.add(id(node))
         try:
@@ -141,6 +143,11 @@ class _Reader:
         finally:
             self._open.discard(id(node))
 
+    def _measure(self, node: yaml.ScalarNode) -> None:
+        self._length += len(node.value)
+        if self._length > LENGTH:
+            raise wrong(_line(node), f"with its aliases followed it is longer than {LENGTH // 1024} KiB")
+
     def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merges: list[yaml.Node] = []
@@ -148,6 +155,7 @@ class _Reader:
             line = _line(key)
             if not isinstance(key, yaml.ScalarNode):
                 raise wrong(line, "a key must be a word")
+            self._measure(key)
             if key.value == "<<" and not key.style:
                 merges.append(value)
                 continue

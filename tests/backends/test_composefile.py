@@ -83,6 +83,15 @@ def test_aliases_that_multiply_are_refused() -> None:
     assert "more than 50000 values" in refused("\n".join(layers))
 
 
+@pytest.mark.parametrize("long", ["'{}'", "{{? '{}' : 1}}"])
+def test_aliases_of_a_long_text_are_refused(long: str) -> None:
+    def aliased(length: int, times: int) -> str:
+        return f"{WEB}x-long: &long {long.format('$A' * (length // 2))}\nx-all: [{'*long, ' * times}]\n"
+
+    assert "longer than 1024 KiB" in refused(aliased(128 * 1024, 10_000))
+    assert len(yamltext.parse(aliased(128 * 1024, 6)).value["x-all"]) == 6
+
+
 @pytest.mark.parametrize(
     "path",
     ["/etc/passwd", "../x", "a/../../x", "~/x", "~root/x", "${HOME}/x", "$X", "https://x/y", "git@host:x", "oci://r/x",
