@@ -28,6 +28,7 @@ from .qr import as_svg
 
 routes = Blueprint("account", __name__)
 MOST_DAYS = 3650
+TOPICS = ("login", "token", "factor", "factors", "passkey", "recovery_code", "recovery_codes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ async def _page(error: RociError | None = None, issued: Sensitive | None = None)
     page = await shell.render(
         "account.html",
         _("Your account"),
-        ("login", "token"),
+        TOPICS,
         scripts=() if here.trouble else ("passkeys.js",),
         styles=("admin.css",),
         path="/account",

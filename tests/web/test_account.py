@@ -15,6 +15,7 @@ from roci_plugins.domain import credentials, events, factors, principals
 from roci_plugins.domain.principals import Principal
 
 from .people import PASSWORD, code, give_codes, leads_to, make, send, sign_in, text, token
+from .ui.reading import topics
 
 HERE = {"Origin": "http://localhost"}
 
@@ -253,3 +254,16 @@ async def test_what_is_done_to_factors_is_recorded_without_a_secret(
     removed: Any = next(row for row in rows if row.name == "FactorRemoved")
     assert (removed.actor_name, removed.via) == ("ann", "cookie")
     assert not any(str(each) in str(row.data) for row in rows for each in codes)
+
+
+async def test_ones_second_factors_are_renewed_by_what_was_done_elsewhere(
+    browser: Client, roci: Roci, ann: Principal
+) -> None:
+    page = await text(await browser.get("/account"))
+    assert "None: a password is all that it takes" in page and "Recovery codes" not in page
+    await give_codes(roci, ann)
+    part = await text(await browser.get("/account?part=codes"))
+    assert "Set up: signing in asks" in part and "Set up one-time codes" not in part and "<h1" not in part
+    assert "Make new ones" in await text(await browser.get("/account?part=passkeys"))
+    for name in ("codes", "passkeys"):
+        assert topics(page, name) >= {"factor", "factors", "passkey"}

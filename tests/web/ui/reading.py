@@ -21,3 +21,10 @@ async def send(client: Client, page: str, path: str, **form: str) -> Any:
     token = re.search(r'name="token" value="(\w+)"', await text(client, page))
     assert token
     return await client.post(path, form={"token": token[1], **form})
+
+
+def topics(page: str, part: str) -> set[str]:
+    """What makes a part of a page renew itself."""
+    found = re.search(rf'id="{part}" hx-get="[^"]+" hx-trigger="([^"]+)"', page)
+    assert found, part
+    return set(re.findall(r"live-([\w-]+)", found[1]))

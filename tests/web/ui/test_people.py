@@ -14,7 +14,7 @@ from roci_plugins.domain.principals import NewPrincipal, Principal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
 
-from .reading import EVIL, send, text
+from .reading import EVIL, send, text, topics
 
 
 @pytest.fixture
@@ -169,6 +169,21 @@ async def test_stays_are_ended_and_second_factors_removed(client: Client, roci: 
     assert "1 passkey" in await text(client, path)
     assert (await send(client, path, f"{path}/factors")).status_code == 303
     assert not (await roci.read(factors.held, ann.id)).any
+
+
+async def test_what_can_be_done_about_somebody_is_renewed_by_what_was_done(
+    client: Client, roci: Roci, ann: Principal
+) -> None:
+    path = f"/people/{ann.id}"
+    page = await text(client, path)
+    assert "Remove the second factors" not in page and f'action="{path}/disable"' in page
+    await roci.write(factors.add_passkey, ann.id, factors.NewPasskey("laptop", "localhost", b"id", b"key", 0))
+    await roci.write(principals.disable, ann.id)
+    part = await text(client, f"{path}?part=danger")
+    assert "Remove the second factors" in part and f'action="{path}/enable"' in part and "/disable" not in part
+    done = {"principal", "factor", "factors", "passkey"}
+    assert topics(page, "danger") >= done and topics(page, "state") >= {*done, "password"}
+    assert 'id="keep-out"' in page and 'id="let-in"' in part  # one does not become the other under the mouse
 
 
 async def test_nobody_gets_more_by_way_of_somebody_else(client: Client, roci: Roci, app: Quart) -> None:
