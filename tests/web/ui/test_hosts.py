@@ -179,6 +179,54 @@ async def test_a_container_is_removed_after_it_was_said_what_goes(client: Client
         await text(client, f"{path}/containers/ffffffffffff/remove", 404)
 
 
+async def test_the_question_before_a_removal_is_of_the_container_as_it_is_now(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        path = await comes(roci, agent, "nas", {**RUNS, "status": "exited", "state": "Exited (0)"})
+        ask = f"{path}/containers/{RUNS['id']}/remove"
+        page, part, live = await text(client, ask), f"{ask}?part=container", roci.part(Hub).roster[agent.agent_id]
+        assert f'hx-get="{part}" hx-trigger="live-host-{agent.agent_id} from:body"' in page
+        assert "it is killed" not in page and 'name="force"' not in page
+        await agent.say("heartbeat", containers=[RUNS])
+        await until(lambda: live.containers and live.containers[0].is_running)
+        page = await text(client, part)
+        assert "it is killed" in page and 'name="force"' in page and "<nav" not in page
+        await agent.say("heartbeat", engine_error="the engine is away")
+        await until(lambda: not live.is_current)
+        page = await text(client, part)
+        assert "cannot be asked now" in page and "<form" not in page
+        await agent.say("heartbeat", containers=[])
+        await until(lambda: live.containers == [])
+        await text(client, part, 404)
+
+
+async def test_what_runs_is_unknown_while_the_engine_does_not_answer(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        path = await comes(roci, agent, "nas", RUNS)
+        await agent.say("heartbeat", engine_error="the engine is away")
+        await until(lambda: not roci.part(Hub).roster[agent.agent_id].is_current)
+        page = await text(client, f"{path}?part=containers")
+        assert "cannot be asked now" in page and "it had 1 container." in page and "<table" not in page
+
+
+async def test_a_page_of_a_host_that_waits_becomes_another_when_it_is_let_in(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("pi")
+        paths = [f"/hosts/{agent.agent_id}{tab}" for tab in ("", "/manage")]
+        for path in paths:
+            assert f'hx-get="{path}?part=decided" hx-trigger="live-hosts from:body"' in await text(client, path)
+            assert "HX-Refresh" not in (await client.get(f"{path}?part=decided")).headers
+        await enrol.approve(roci, agent.agent_id)
+        for path in paths:
+            assert (await client.get(f"{path}?part=decided")).headers["HX-Refresh"] == "true"
+            assert "part=decided" not in await text(client, path)
+
+
+async def test_a_page_of_a_host_renews_what_was_done_there_alone(client: Client, nas: ScriptedAgent) -> None:
+    path = f"/hosts/{nas.agent_id}"
+    trigger = (await text(client, path)).partition(f'hx-get="{path}?part=latest"')[2].partition(">")[0]
+    assert f'"live-operations-{nas.agent_id} from:body"' in trigger
+
+
 async def test_who_may_only_restart_can_neither_remove_nor_manage(
     client: Client, anonymous: Client, roci: Roci
 ) -> None:
@@ -265,6 +313,32 @@ async def test_a_host_that_is_old_or_away_says_so_on_its_manage_page(
     await until(lambda: not roci.part(Hub).connected)
     page = await text(client, path)
     assert "not connected" in page and "--allow reboot" not in page
+
+
+async def test_a_manage_page_follows_its_host_its_applications_and_the_credentials(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        path = f"{await comes(roci, agent, 'nas')}/manage"
+        answer = await send(client, path, path.replace("manage", "note"), port="ssh")
+        for page in (await text(client, path), str(await answer.get_data(as_text=True))):
+            for part, topic in (("registries", "registry_credential"), ("reboot", "hosts"), ("goes", "applications")):
+                trigger = page.partition(f'hx-get="{path}?part={part}"')[2].partition(">")[0]
+                assert f"live-{topic} from:body" in trigger, part
+                topics = page.partition("data-live=")[2].partition("&amp;")[0].split("=")[1].split(",")
+                assert topic in topics, part
+        parts = {part: await text(client, f"{path}?part={part}") for part in ("registries", "reboot", "goes")}
+        assert all("<nav" not in each and "What is noted" not in each for each in parts.values())
+        assert "no registry credential yet" in parts["registries"] and "wiki" not in parts["goes"]
+        assert "Type nas to restart" in parts["reboot"] and "Type nas to remove" not in "".join(parts.values())
+        new = registries.NewCredential("mine", "me", Sensitive("x"), registry_url="registry.lan:5000")
+        row = await roci.write(registries.add, keyring.of(roci), new)
+        await roci.write(lambda: applications.add("wiki", "services: {}", host_id=agent.agent_id))
+        assert f'<option id="login-{row.id}"' in await text(client, f"{path}?part=registries")
+        assert ">wiki</a>" in await text(client, f"{path}?part=goes")
+        await agent.hang_up()
+        await until(lambda: not roci.part(Hub).connected)
+        for part in ("registries", "reboot"):
+            page = await text(client, f"{path}?part={part}")
+            assert "not connected" in page and "<form" not in page
 
 
 async def test_removing_a_host_says_which_applications_lose_it(client: Client, roci: Roci, nas: ScriptedAgent) -> None:

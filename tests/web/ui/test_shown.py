@@ -85,7 +85,7 @@ async def test_an_application_keeps_the_host_that_its_editor_may_not_see(
     await somebody(roci, anonymous, Rule("applications.read"), Rule("applications.write"))
     for page in ("manage", "edit"):
         path = f"/applications/{wiki.id}/{page}"
-        assert f'<option value="{nas.agent_id}" selected>' in await text(anonymous, path)
+        assert f'value="{nas.agent_id}" selected>' in await text(anonymous, path)
 
 
 BUSY = Sample(timestamp="", cpu_percent=37.0, disk_usage=[Disk("/", 100, 83, 17, 83.0)])

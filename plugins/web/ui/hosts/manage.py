@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Blueprint
+from quart import Blueprint, request
 
 from roci import Conflict, Invalid, RociError
 
@@ -29,6 +29,8 @@ LONGEST_PORT = 5
 @needs("hosts.read", on="host/{id}")
 async def show(id: str) -> Any:
     """What may be done about this host."""
+    if request.args.get("part") == "decided" and shown.live(server(), uuid(id)).is_approved:
+        return "", {"HX-Refresh": "true"}  # there is more to do now
     return await _page(id)
 
 
@@ -40,10 +42,11 @@ async def _page(id: str, given: Mapping[str, str] | None = None, wrong: RociErro
     page = await shell.render(
         "hosts/host_manage.html",
         _("Manage"),
-        (),
+        ("hosts", "applications", "registry_credential"),
         shell.Subject("host", id, live.host.hostname),
         styles=("lists.css",),
         tab="manage",
+        path=f"/hosts/{id}/manage",
         host=live.host,
         given=given or _noted(carded),
         wrong=wrong.message if wrong else None,

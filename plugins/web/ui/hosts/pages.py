@@ -97,15 +97,15 @@ def _names(row: HostRow, carded: Carded | None) -> list[str | None]:
 async def show(id: str) -> Any:
     """One host: who it is, what runs there, what was done to it."""
     live, here, who, part = shown.live(server(), uuid(id)), server(), await actor(), request.args.get("part")
+    if part == "decided" and live.is_approved:
+        return "", {"HX-Refresh": "true"}  # it is another page now, with more on it
     subject = shell.Subject("host", id, live.host.hostname)
     told = await here.read(_told, live, part, here.may(who, "alerts.read", f"host/{id}"))
-    rows = None
-    if part in (None, "containers"):
-        rows = container_rows.of_host(live, told["owners"])
+    rows = container_rows.of_host(live, told["owners"]) if live.is_current and part in (None, "containers") else None
     return await shell.render(
         "hosts/host.html",
         live.host.hostname,
-        (f"host/{id}", "hosts", "operations", "alerts"),
+        (f"host/{id}", "hosts", f"operations/{id}", "alerts"),
         subject,
         scripts=("filter.js",),
         styles=("lists.css",),
@@ -113,7 +113,7 @@ async def show(id: str) -> Any:
         row=shown.host_row(here, live),
         containers=rows and container_rows.with_use(here, rows[:MOST]),
         more=len(rows or ()) - MOST,
-        was=live.containers if not live.is_connected else None,
+        was=None if live.is_current else live.containers,
         tabs_there={tab.name for tab in here.part(shell.Shell).tabs_of(here, subject, who)},
         panels=[] if part else await here.part(shell.Shell).panels_of(here, "host", id, who),
         labels_of=hostcards.labels,
@@ -152,13 +152,13 @@ async def decide(id: str) -> Any:
 async def ask_to_remove(id: str, container: str) -> Any:
     """What goes with a container, and what stays, before it is removed."""
     live, here = shown.live(server(), uuid(id)), server()
-    rows = container_rows.of_host(live, await here.read(container_rows.owners)) or []
+    rows = container_rows.of_host(live, await here.read(container_rows.owners)) if live.is_current else None
     return await shell.render(
         "hosts/container_remove.html",
         _("Remove a container"),
-        (),
+        (f"host/{id}",),
         shell.Subject("host", id, live.host.hostname),
-        each=_found(rows, container),
+        each=None if rows is None else _found(rows, container),
     )
 
 
