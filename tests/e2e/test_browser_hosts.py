@@ -213,17 +213,22 @@ def test_charts_and_their_figures_keep_to_the_names_they_are_of(visitor: Visitor
     assert visitor.barriers() == []
 
 
-def test_the_charts_of_a_host_appear_by_themselves(
+def test_what_an_admitted_host_has_appears_by_itself_on_pages_that_were_open_before(
     visitor: Visitor, house: Server, engine: str, new_agent: Callable[..., Agent]
 ) -> None:
     page, name = visitor.page, unique("cellar")
     host = new_agent(house.url, name, docker_host=engine)
     wait_for(lambda: named(house, name), 30, "the host to ask to join")
     path = f"/api/v1/agents/{named(house, name)[0]['id']}"
+    overview = visitor.context.new_page()
+    overview.goto(f"/hosts/{path.rpartition('/')[2]}")
+    expect(overview.get_by_text("It asks to join")).to_be_visible()
     page.goto(f"/hosts/{path.rpartition('/')[2]}/metrics")
     expect(page.get_by_text("Nothing is known of this time")).to_be_visible()
     assert house.api.post(f"{path}/approve")[0] == 200
     expect(page.locator("#chart-cpu canvas")).to_be_visible(timeout=40_000)
+    expect(overview.get_by_role("heading", name="Containers")).to_be_visible()
+    overview.close()
     page.goto("/hosts")
     host.stop()
     assert house.api.delete(path)[0] == 200
