@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import json
 import re
 from urllib.parse import quote
 
@@ -14,12 +15,13 @@ from quart.typing import TestClientProtocol as Client
 from roci import Roci
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
-from roci_plugins.domain import alerts, applications, operations
+from roci_plugins.domain import alerts, applications, operations, secrets
 from roci_plugins.domain.applications import Application
+from roci_plugins.domain.keyring import of as keyring
 from roci_plugins.domain.rules import Rule
 from roci_plugins.surfaces.http import documented
 from roci_plugins.web.shell import Panel, Shell
-from roci_plugins.work import deploy, enrol
+from roci_plugins.work import deploy, enrol, execute
 
 from .reading import EVIL, send, text
 from .test_editor import somebody
@@ -139,6 +141,80 @@ async def test_a_container_is_restarted_from_the_services(
     assert "wiki-web-1 was restarted" in await text(client, path)
 
 
+async def test_what_can_be_done_to_a_container_comes_back_when_the_operation_ends(
+    client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
+) -> None:
+    path = f"/applications/{wiki.id}"
+    services = f"{path}?part=services"
+    assert "live-operations from:body" in (await text(client, services)).partition(">")[0]
+    allow(roci, nas, "restart")
+    run = await execute.restart(roci, wiki.id)
+    assert "Restart wiki-web-1" not in await text(client, services)
+    await nas.answer()
+    await run.finished(10)
+    assert "Restart wiki-web-1" in await text(client, services)
+
+
+def allow(roci: Roci, agent: ScriptedAgent, what: str) -> None:
+    """As if the host had said so when it came."""
+    link = roci.part(Hub).roster[agent.agent_id].link
+    assert link is not None
+    link.capabilities = [*link.capabilities, what]
+
+
+async def test_where_it_can_be_deployed_is_told_as_hosts_come_and_go(client: Client, roci: Roci) -> None:
+    app = await roci.write(lambda: applications.add("wiki", COMPOSE))
+    part = f"/applications/{app.id}?part=deploy"
+    assert f'hx-get="{part}" hx-trigger="live-hosts from:body' in await text(client, f"/applications/{app.id}")
+    assert "There is no host yet" in await text(client, part)
+    async with scripted_agent(roci) as first, scripted_agent(roci, peer="127.0.0.9") as other:
+        for agent, name in ((first, "attic"), (other, "cellar")):
+            await agent.register(name)
+            await enrol.approve(roci, agent.agent_id)
+        await first.hang_up()
+        await until(lambda: roci.part(Hub).connected == 1)
+        options = re.findall(r"<option[^>]*>[^<]*", await text(client, part))
+        assert options == [
+            f'<option id="on-{first.agent_id}" value="{first.agent_id}">attic (not connected)',
+            f'<option id="on-{other.agent_id}" value="{other.agent_id}" selected>cellar',
+        ]
+
+
+async def test_manage_follows_what_happens_to_the_application(
+    client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
+) -> None:
+    path = f"/applications/{wiki.id}/manage"
+    page = await text(client, path)
+    for part in ("where", "ending"):
+        assert f'hx-get="{path}?part={part}"' in page and "<html" not in await text(client, f"{path}?part={part}")
+    assert "stop it first" in await text(client, f"{path}?part=where")
+    await stopped(roci, wiki, nas)
+    found = await text(client, f"{path}?part=where")
+    assert "stop it first" not in found and "disabled" not in found and f'id="on-{nas.agent_id}"' in found
+    await roci.write(secrets.put, keyring(roci), f"application/{wiki.id}", "PASSWORD", "x")
+    assert "its secrets PASSWORD" in await text(client, f"{path}?part=ending")
+    run = await deploy.deploy(roci, wiki.id, None, {})
+    assert "It is being deployed" in await text(client, f"{path}?part=ending")
+    await nas.answer()
+    while (await roci.read(operations.get, run.id)).status == "running":
+        pass
+    assert "It is being deployed" not in await text(client, f"{path}?part=ending")
+    answer = await send(client, path, f"/applications/{wiki.id}/delete", confirm="other")
+    assert f'hx-get="{path}?part=ending"' in await answer.get_data(as_text=True)
+
+
+async def test_a_tick_of_a_volume_stays_with_that_volume(
+    client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
+) -> None:
+    allow(roci, nas, "inventory")
+    told = [{"name": name, "project": "wiki"} for name in ("wiki_data", "wiki_more")]
+    async with asyncio.TaskGroup() as both:
+        page = both.create_task(text(client, f"/applications/{wiki.id}/manage"))
+        for _kind in ("networks", "volumes"):
+            await nas.answer(output=json.dumps({"count": 2, "things": told}))
+    assert '<li id="volume-wiki_data">' in page.result() and '<li id="volume-wiki_more">' in page.result()
+
+
 async def test_stop_leads_back_to_where_it_was_asked(client: Client, wiki: Application, nas: ScriptedAgent) -> None:
     answer = await send(client, "/applications", f"/applications/{wiki.id}/stop", back="/applications?q=w")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/applications?q=w")
@@ -256,6 +332,9 @@ async def test_any_two_revisions_are_compared_and_an_earlier_one_is_returned_to(
         await roci.write(lambda number=number: applications.change(wiki.id, compose=COMPOSE.replace("27", str(number))))  # type: ignore[misc]
     page = await text(client, f"{path}?from=1&to=3")
     assert "1.27" in page and "1.29" in page and "1.28" not in page and "1 line is new" in page
+    assert f'hx-get="{path}?part=compare' in page
+    part = await text(client, f"{path}?part=compare")
+    assert '<option id="from-3"' in part and '<option id="to-3"' in part and "1.29" not in part and "<html" not in part
     answer = await send(client, path, f"/applications/{wiki.id}/revisions/1/return")
     assert answer.headers["Location"] == f"/applications/{wiki.id}"
     assert await roci.read(lambda: applications.text(applications.get(wiki.id), 4)) == COMPOSE

@@ -11,7 +11,7 @@ from quart.typing import TestClientProtocol as Client
 
 from roci import Roci
 from roci_plugins.agent.scripted import ScriptedAgent
-from roci_plugins.domain import access, applications, credentials, principals, secrets
+from roci_plugins.domain import access, applications, credentials, hosts, principals, secrets
 from roci_plugins.domain.applications import Application
 from roci_plugins.domain.keyring import of as keyring
 from roci_plugins.domain.principals import NewPrincipal
@@ -63,6 +63,28 @@ async def test_a_text_is_checked_as_it_is_typed(client: Client) -> None:
     assert answer.status_code == 200 and "<html" not in page
     assert 'data-kind="error"' in page and 'data-line="2"' in page and "has no `image`" in page
     assert 'data-kind="warning"' in page and 'data-line="3"' in page and "is `image` meant?" in page
+
+
+async def test_an_open_editor_is_told_that_it_runs_now(client: Client, roci: Roci, wiki: Application) -> None:
+    path = f"/applications/{wiki.id}/edit"
+    page = await text(client, path)
+    parts = {part: await text(client, f"{path}?part={part}") for part in ("state", "where", "by")}
+    for part, shown in parts.items():
+        assert f'hx-get="{path}?part={part}"' in page and f'id="{part}"' in shown
+        assert "<textarea" not in shown and "disabled" not in shown
+    assert "for the next deploy" not in parts["state"]
+    await roci.write(runs, wiki.id)
+    assert "for the next deploy" in await text(client, f"{path}?part=state")
+    for part in ("where", "by"):
+        assert "<select" in parts[part] and "disabled" in await text(client, f"{path}?part={part}")
+    assert 'hx-get="/applications/new' not in await text(client, NEW)
+
+
+def runs(id: str) -> None:
+    """It was deployed on a host that nobody knows of here."""
+    host = hosts.expect("far")
+    applications.begin_deploy(applications.get(id), host.id)
+    applications.move(applications.get(id), "running")
 
 
 async def test_names_in_a_text_are_text_and_never_markup(client: Client) -> None:

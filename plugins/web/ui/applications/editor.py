@@ -111,6 +111,7 @@ async def _page(app: Application | None, given: Given, said: Said) -> Any:
     page = await shell.render(
         "applications/editor.html",
         _("Edit") if app else _("New application"),
+        ("applications", "hosts") if app else (),
         subject=shell.Subject("application", app.id, app.name) if app else None,
         scripts=("editor.js",),
         styles=("diff.css", "editor.css"),
@@ -119,7 +120,7 @@ async def _page(app: Application | None, given: Given, said: Said) -> Any:
         given=given,
         longest=applications.LONGEST_DESCRIPTION,
         told=said,
-        judged=await _judged(app, given),
+        judged=None if "part" in request.args else await _judged(app, given),
         hosts=shown.choosable(server(), await actor(), *((app.host_id, app.deployed_host_id) if app else ())),
         backends=list(server().backends),
         tone=shown.tone,

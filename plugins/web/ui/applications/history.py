@@ -37,7 +37,7 @@ async def show(id: str) -> Any:
     def read() -> _Told:
         app = applications.get(id)
         latest, total = operations.list_(LATEST, application_id=id) if sees_operations else ([], 0)
-        revisions = applications.history(id) if part in (None, "revisions") else []
+        revisions = applications.history(id) if part in (None, "revisions", "compare") else []
         are_there = not part and set(asked) <= {each.number for each in revisions}
         return app, revisions, latest, total, [applications.text(app, number) for number in asked] if are_there else []
 

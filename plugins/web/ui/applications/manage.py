@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from quart import Blueprint
+from quart import Blueprint, request
 
 from roci import Invalid, NotFound, RociError
 
@@ -47,15 +47,16 @@ async def manage(id: str) -> Any:
 
 
 async def _page(app: Application, typed: dict[str, str] | None = None, wrong: RociError | None = None) -> Any:
-    here = server()
+    here, part = server(), request.args.get("part")
     host = here.part(Hub).roster.get(app.deployed_host_id or "")
     page = await shell.render(
         "applications/application_manage.html",
         _("Manage"),
-        (),
+        ("applications", "hosts", "secret"),
         shell.Subject("application", app.id, app.name),
         styles=("applications.css",),
         tab="manage",
+        path=f"/applications/{app.id}/manage",
         app=app,
         typed=typed or {},
         longest=applications.LONGEST_DESCRIPTION,
@@ -64,7 +65,7 @@ async def _page(app: Application, typed: dict[str, str] | None = None, wrong: Ro
         host=host.host if host else None,
         is_connected=bool(host and host.is_connected),
         hosts=shown.choosable(here, await actor(), app.host_id),
-        belongings=await _belongings(app),
+        belongings=await _belongings(app) if part in (None, "ending") else None,
     )
     return page, wrong.status if wrong else 200
 

@@ -59,7 +59,7 @@ async def index() -> Any:
         counts=approws.counts(found),
         all=len(found),
         given=given,
-        hosts=shown.choosable(here, await actor()),
+        hosts=[] if "part" in request.args else shown.choosable(here, await actor()),
         tone=shown.tone,
     )
 
@@ -87,7 +87,7 @@ async def show(id: str) -> Any:
         host=live.host if live else assigned.host if assigned else None,
         is_connected=live.is_connected if live else None,
         has_terminal=bool(live and live.link and "terminal" in live.link.capabilities),
-        hosts=shown.choosable(here, await actor(), app.host_id),
+        hosts=[] if part not in (None, "deploy") else shown.choosable(here, await actor(), app.host_id),
         panels=[] if part else await here.part(shell.Shell).panels_of(here, "application", id, await actor()),
         doings=doings,
         tone=shown.tone,
