@@ -94,8 +94,11 @@ class Operator:
     async def keep_output(self) -> None:
         """Write down what is printed, so that a server that is killed has most of it when it starts again."""
         for run in list(self._runs.values()):
-            if text := run.unkept():
-                await self._roci.write(operations.keep_output, run.operation.id, text)
+            if said := run.unkept():
+                text, end = said
+                with contextlib.suppress(Unavailable):  # a full disk, of which the store tells: the next time, then
+                    await self._roci.write(operations.keep_output, run.operation.id, text)
+                    run.kept(end)
 
     def _left(self, operation: Operation) -> float:
         """Seconds it still has. The wall clock may have jumped: never less than the grace, nor more than all."""

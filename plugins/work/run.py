@@ -77,12 +77,13 @@ class Run:
     def so_far(self) -> str:
         return "".join(text for _, text in self._pieces)
 
-    def unkept(self) -> str | None:
-        """What was printed so far, unless that is what this said the last time."""
-        if self._kept == self._next:
-            return None
-        self._kept = self._next
-        return self.so_far
+    def unkept(self) -> tuple[str, int] | None:
+        """What was printed so far, and its end, to be told once it is `kept`. None: it is kept already."""
+        return None if self._kept == self._next else (self.so_far, self._next)
+
+    def kept(self, end: int) -> None:
+        """What was printed up to there is written down."""
+        self._kept = end
 
     async def follow(self, after: int = -1) -> AsyncIterator[tuple[int, str]]:
         """Numbered pieces of output later than `after`, until the run has ended. A slow reader skips some."""
