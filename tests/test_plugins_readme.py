@@ -96,7 +96,7 @@ async def test_the_notifier_switches_a_lamp_and_hides_its_pin(tmp_path: Path, pl
             NewChannel("lamp", "tower_light"), {"host": "127.0.0.1", "port": port, "pin": "0815-4711"}
         )
         await courier.test(row.id)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await said.get() == b"0815-4711 green\n"
         ((_, shown, _),) = await courier.shown([row])
         assert shown == {"host": "127.0.0.1", "port": port}

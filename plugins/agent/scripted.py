@@ -14,6 +14,8 @@ from . import wire
 from .hub import Hub
 from .local import Pipe, pipe
 
+PATIENCE = 30.0  # seconds; a machine that is asked for much stands still for some of them
+
 
 class ScriptedAgent:
     """Speaks plain JSON, so that tests see the wire as it is."""
@@ -29,7 +31,7 @@ class ScriptedAgent:
     async def say_raw(self, text: str) -> None:
         await self._end.send(text)
 
-    async def hear(self, within: float = 5.0) -> dict[str, Any]:
+    async def hear(self, within: float = PATIENCE) -> dict[str, Any]:
         """The next message, or wire.Closed with the code."""
         async with asyncio.timeout(within):
             message: dict[str, Any] = json.loads(await self._end.receive())
@@ -52,7 +54,7 @@ class ScriptedAgent:
         await self.say("result", command_id=command["command_id"], success=success, output=output, **fields)
         return command
 
-    async def closed(self, within: float = 5.0) -> int | None:
+    async def closed(self, within: float = PATIENCE) -> int | None:
         """The code with which the server closed the link; what it said before is dropped."""
         async with asyncio.timeout(within):
             while True:
@@ -65,7 +67,7 @@ class ScriptedAgent:
         await self._end.close(1006, "")
 
 
-async def until(check: Callable[[], object], within: float = 5.0) -> None:
+async def until(check: Callable[[], object], within: float = PATIENCE) -> None:
     """Wait for something that nobody announces."""
     async with asyncio.timeout(within):
         while not check():  # noqa: ASYNC110
@@ -90,5 +92,5 @@ async def scripted_agent(roci: Roci, local: bool = False, peer: str = "127.0.0.1
         yield ScriptedAgent(here)
     finally:
         await here.close(1000, "")
-        await asyncio.wait({served}, timeout=5)
+        await asyncio.wait({served}, timeout=PATIENCE)
         served.cancel()

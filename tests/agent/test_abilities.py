@@ -50,7 +50,7 @@ async def test_a_change_is_waited_for() -> None:
     engine = Engine(False)
     abilities = Abilities(["backend:swarm"], [], {"backend:swarm": engine.check}, look=0)
     waiting = asyncio.create_task(abilities.changed())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while engine.asked < 3:
             await asyncio.sleep(0)
         assert not waiting.done()

@@ -127,12 +127,13 @@ async def test_the_engines_no_comes_in_its_words(fake: FakeEngine) -> None:
 async def test_a_silent_engine_is_unavailable_in_time_and_holds_few_threads(fake: FakeEngine) -> None:
     fake.silent = True
     engine = Engine(fake.address, limit=0.2)
+    before = set(threading.enumerate())
     begun = asyncio.get_running_loop().time()
     results = await asyncio.gather(*(engine.containers() for _ in range(3 * THREADS)), return_exceptions=True)
     assert all(isinstance(result, Unavailable) for result in results)
     assert "does not answer" in str(results[0])
-    assert asyncio.get_running_loop().time() - begun < 5
-    assert sum(thread.name == "docker" for thread in threading.enumerate()) <= THREADS
+    assert asyncio.get_running_loop().time() - begun < 30
+    assert sum(thread.name == "docker" for thread in {*threading.enumerate()} - before) <= THREADS
 
 
 async def test_a_machine_without_room_for_a_thread_costs_no_slot(
@@ -210,7 +211,7 @@ async def test_a_closed_stream_lets_its_thread_go(fake: FakeEngine) -> None:
         try:
             while True:
                 yield "piece"
-                more.wait(5)
+                more.wait(30)
         finally:
             ended.set()
 
@@ -218,7 +219,7 @@ async def test_a_closed_stream_lets_its_thread_go(fake: FakeEngine) -> None:
     assert await anext(stream) == "piece"
     await stream.aclose()
     more.set()
-    assert await asyncio.to_thread(ended.wait, 5)
+    assert await asyncio.to_thread(ended.wait, 30)
 
 
 async def test_a_cancelled_change_is_not_cut_in_two(fake: FakeEngine) -> None:
@@ -226,11 +227,11 @@ async def test_a_cancelled_change_is_not_cut_in_two(fake: FakeEngine) -> None:
 
     def work(api: Any) -> None:
         begun.set()
-        go.wait(5)
+        go.wait(30)
         done.set()
 
     task = asyncio.create_task(Engine(fake.address).change(work))
-    await asyncio.to_thread(begun.wait, 5)
+    await asyncio.to_thread(begun.wait, 30)
     task.cancel()
     await asyncio.sleep(0)
     assert not task.done()

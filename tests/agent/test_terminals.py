@@ -45,7 +45,7 @@ class Desk(Host):
         return frame
 
     async def until_shown(self, text: str) -> str:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while text not in self.shown:
                 await self.look()
                 await self.say("terminal_taken", terminal_id="t1", at=self.at)
@@ -132,7 +132,7 @@ async def test_a_shell_by_another_name_is_none(desk: Desk) -> None:
 async def test_a_flood_stops_at_the_window_and_goes_on_when_it_is_taken(desk: Desk) -> None:
     await desk.open()
     await desk.type("yes\n", 1)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while desk.at < said.WINDOW:
             await desk.look()
     (terminal,) = desk.terminals._terminals.values()
@@ -292,7 +292,7 @@ async def test_many_sizes_are_set_one_at_a_time_and_only_the_latest_counts() -> 
     terminal.resize(3, 4)
     slow.may_go_on.set()
     assert terminal._fitting
-    await asyncio.wait_for(terminal._fitting, 10)
+    await asyncio.wait_for(terminal._fitting, 30)
     assert slow.sizes == [(999, 80), (3, 4)]
     terminal.close()
     await asyncio.wait([terminal.task], timeout=10)

@@ -105,7 +105,7 @@ class Host:
 
     async def hear(self, type: str, where: Callable[[dict[str, Any]], bool] = lambda frame: True) -> dict[str, Any]:
         """The next frame of this type; others are skipped."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 frame: dict[str, Any] = json.loads(await self.server.receive())
                 if frame["type"] == type and where(frame):
@@ -193,7 +193,7 @@ async def test_heartbeats_that_fail_end_the_connection_and_say_why(
 ) -> None:
     host.engine.error = RuntimeError("a defect")
     await host.connect()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.gather(*host._tasks)
     assert "a defect" in caplog.text
     host.engine.error = None

@@ -75,7 +75,7 @@ async def test_what_ends_while_it_is_being_read_is_not_remembered(desk: Desk):
 async def test_the_use_of_a_stale_one_is_written_down(desk: Desk):
     desk.stale = True
     await desk.recall.actor("ann")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not desk.touched:
             await asyncio.sleep(0)
     assert desk.touched == ["ann"]

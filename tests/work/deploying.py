@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from roci import Roci, Sensitive
-from roci_plugins.agent.scripted import ScriptedAgent
+from roci_plugins.agent.scripted import PATIENCE, ScriptedAgent
 from roci_plugins.domain import applications, operations
 from roci_plugins.domain.applications import Application
 from roci_plugins.domain.operations import Operation
@@ -19,7 +19,7 @@ SECRET = {"DB_PASSWORD": Sensitive("supersecret99")}
 
 async def ended(roci: Roci, operation: Operation) -> Operation:
     if run := roci.part(Operator).run(operation.id):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             async for _ in run.follow():
                 pass
     return await roci.read(operations.get, operation.id)

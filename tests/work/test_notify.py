@@ -44,11 +44,12 @@ class Fake:
         self.got: list[Any] = []
         self.errors: list[BaseException] = []
         self.hangs: set[str] = set()
+        self.go_on = asyncio.Event()
         self.blocks: dict[str, threading.Event] = {}
 
     async def send(self, settings: Any, notice: Any) -> None:
         if settings.name in self.hangs:
-            await asyncio.Event().wait()
+            await self.go_on.wait()
         if go := self.blocks.get(settings.name):
             await in_thread(go.wait)
         if self.errors:
@@ -71,7 +72,7 @@ def fake() -> Fake:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    quick = {"retry_first": 0.01, "timeout": 0.2}
+    quick = {"retry_first": 0.01}
     return Settings(
         data_dir=str(tmp_path / "data"),
         local_agent=False,
@@ -105,7 +106,7 @@ async def tell(roci: Roci, *titles: str, **fields: Any) -> None:
 
 async def ended(roci: Roci, row: Channel, count: int = 1) -> list[notices.Delivery]:
     """The deliveries of a channel, once so many have ended."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             rows, _ = await roci.read(notices.list_, row.id)
             if len([each for each in rows if each.status != "pending"]) >= count:
@@ -145,13 +146,14 @@ async def test_a_failure_is_tried_again_until_it_arrives(roci: Roci, fake: Fake,
 
 
 async def test_what_hangs_is_cut_and_holds_up_no_other_channel(roci: Roci, fake: Fake) -> None:
+    roci.section(Notify).timeout = 0.2
     stuck, well = await channel(roci, "stuck"), await channel(roci, "well")
     fake.hangs = {"stuck"}
     await tell(roci, "one", "two")
     assert {each.status for each in await ended(roci, well, 2)} == {"delivered"}
     assert fake.titles == ["one", "two"]
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (state := await roci.read(notices.state, stuck.id)).last_error:
             await asyncio.sleep(0.01)
     assert state.last_error == "no answer within 0.2 s"
@@ -190,13 +192,15 @@ async def test_a_channel_sends_one_thing_at_a_time_tests_included(roci: Roci, fa
         await roci.part(Courier).test(row.id)
     await roci.part(Courier).test(other.id)
     await tell(roci, "one")
-    with pytest.raises(Unavailable, match=r"no answer within 0\.2 s"):
-        await first
+    assert [each.status for each in (await roci.read(notices.list_, row.id))[0]] == ["pending"]
     fake.hangs = set()
+    fake.go_on.set()
+    await first
     assert (await ended(roci, row))[0].status == "delivered", "what waited goes out after the test"
 
 
 async def test_what_cannot_be_ended_holds_up_its_own_channel_only(roci: Roci, fake: Fake) -> None:
+    roci.section(Notify).timeout = 0.2
     row, other = await channel(roci, "stuck"), await channel(roci, "well")
     go = threading.Event()
     fake.blocks = {"stuck": go}
@@ -216,7 +220,7 @@ async def test_who_asks_for_patience_gets_it(roci: Roci, fake: Fake) -> None:
     fake.errors = [TooMany("slow down", retry_after=1200)]
     await tell(roci, "one")
     await until(lambda: not fake.errors)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (rows := (await roci.read(notices.list_, row.id))[0])[0].last_error:
             await asyncio.sleep(0.01)
     assert (rows[0].next_at - now()).total_seconds() > 1000
@@ -235,7 +239,7 @@ async def test_quiet_hours_hold_it_and_let_go_when_they_are_taken_away(roci: Roc
     row = await channel(roci)
     holidays = await roci.write(quiet.add, NewQuietHours("x", until=now().replace(year=now().year + 1, day=1)))
     await tell(roci, "one")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (await roci.read(notices.list_, row.id))[0][0].held:
             await asyncio.sleep(0.01)
     assert fake.got == []

@@ -10,7 +10,7 @@ import pytest
 
 from roci import Conflict, NotFound, Roci, Settings, now
 from roci_plugins.agent.hub import Hub
-from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
+from roci_plugins.agent.scripted import PATIENCE, ScriptedAgent, scripted_agent, until
 from roci_plugins.domain import applications, deployments, operations, policies
 from roci_plugins.domain.applications import Application
 from roci_plugins.work import deploy
@@ -69,7 +69,7 @@ async def test_a_result_and_the_end_of_the_link_at_once_end_the_run_too(
     await agent.hear()
     await agent.say("result", command_id=operation.id, success=True, output="done")
     await agent.hang_up()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         async for _ in run.follow():
             pass
     assert run.ended is not None and run.ended.status in ("succeeded", "running")
@@ -163,15 +163,16 @@ async def test_an_agent_that_came_back_without_the_command_ends_it_at_once(
 async def test_an_agent_that_still_runs_the_command_is_waited_for(
     roci: Roci, agent: ScriptedAgent, a1: Application
 ) -> None:
-    roci.part(Hub).times.grace = 0.2
     operation = await deploy.deploy(roci, a1.id, agent.agent_id, {})
+    run = roci.part(Operator).run(operation.id)
+    assert run is not None
     await agent.hear()
     await agent.hang_up()
+    await until(lambda: run.grace)
     async with scripted_agent(roci) as back:
         await back.register("h1", agent_id=agent.agent_id, agent_token=agent.agent_token, protocol=2)
         await back.say("heartbeat", containers=[], running_commands=[operation.id])
-        with pytest.raises(TimeoutError):
-            await back.closed(within=0.4)  # well past the grace
+        await until(lambda: run.grace is None)
         assert (await roci.read(operations.get, operation.id)).status == "running"
         await back.say("result", command_id=operation.id, success=True)
         assert (await ended(roci, operation)).status == "succeeded"
@@ -234,7 +235,7 @@ async def test_results_are_acknowledged_to_those_who_want_it(roci: Roci, a1: App
 
 async def test_a_killed_server_finishes_the_story_at_its_next_start(tmp_path: Path) -> None:
     settings = Settings(data_dir=str(tmp_path), local_agent=False)
-    settings.sections = {"links": {"grace": 0.3}}
+    settings.sections = {"links": {"grace": 2.0}}
     first = Roci(settings)
     async with first.running():
         await first.write(policies.add, "all", 1, {"type": "any"}, "approve")

@@ -133,7 +133,7 @@ class Api:
 
     async def ended(self, operation_id: str) -> dict[str, Any]:
         """An operation, when it has ended: asked for again and again, as clients do."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 status, found = await self("GET", f"/operations/{operation_id}")
                 assert status == 200, found

@@ -54,7 +54,7 @@ class Watched:
             while len(found := await self.alerts(query)) != count:
                 await self.roci.write(lambda: None)
 
-        await asyncio.wait_for(look(), 10)
+        await asyncio.wait_for(look(), 30)
         return found
 
 

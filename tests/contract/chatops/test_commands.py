@@ -134,7 +134,7 @@ async def test_a_log_and_its_socket_tell_of_the_same(admin: Api, agent: Scripted
     await until(lambda: not roci.part(Hub).connected)
     await roci.part(Presence).flush()
     while len(heard) < 6:
-        event = await asyncio.wait_for(listening, 5)
+        event = await asyncio.wait_for(listening, 30)
         listening = asyncio.ensure_future(anext(events))
         if getattr(event, "host_id", None) == id:
             heard.append(of_event(event, id))

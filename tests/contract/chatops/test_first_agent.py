@@ -151,5 +151,5 @@ async def test_what_it_cannot_do_is_answered_at_once(admin: Api) -> None:
                 if found["status"] != "running":
                     return dict(found)
 
-        found = await asyncio.wait_for(ended(), 10)
+        found = await asyncio.wait_for(ended(), 30)
         assert found["status"] == "failed" and "cannot do this: container" in json.dumps(found)

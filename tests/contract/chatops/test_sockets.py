@@ -43,7 +43,7 @@ class Stream:
         await self.connection.send(json.dumps(frame))
 
     async def hear(self) -> dict[str, Any]:
-        return dict(json.loads(await asyncio.wait_for(self.connection.receive(), 10)))
+        return dict(json.loads(await asyncio.wait_for(self.connection.receive(), 30)))
 
     async def auth(self, api: Api) -> None:
         await self.say(type="auth", token=api.headers["Authorization"].removeprefix("Bearer "))

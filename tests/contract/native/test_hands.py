@@ -315,7 +315,7 @@ class Following:
 
     async def until(self, event: str) -> list[Any]:
         """All data of the events so far, once one of this name has come."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while f"event: {event}\n" not in self.text or not self.text.endswith("\n\n"):
                 self.text += (await self.connection.receive()).decode()
         return [json.loads(line[6:]) for line in self.text.splitlines() if line.startswith("data: ")]

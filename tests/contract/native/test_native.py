@@ -306,7 +306,7 @@ async def _told(api: Api, id: str, had: str) -> str:
     told = b""
     async with api.client.request(f"/api/v1/operations/{id}/output", headers={"Last-Event-ID": had}) as connection:
         while b"two" not in told:
-            told += await asyncio.wait_for(connection.receive(), 5)
+            told += await asyncio.wait_for(connection.receive(), 30)
     return told.decode()
 
 

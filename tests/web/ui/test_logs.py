@@ -122,7 +122,7 @@ async def test_a_stream_tells_of_each_container_as_it_comes(client: Client, box:
         await box.say("result", command_id=web["command_id"], success=False, stderr="gone")
         received = b""
         while b"event: over" not in received:
-            received += await asyncio.wait_for(connection.receive(), 5)
+            received += await asyncio.wait_for(connection.receive(), 30)
     events = [part.split("\ndata: ") for part in received.decode().replace("event: ", "").strip().split("\n\n")]
     said = [(name, json.loads(data)) for name, data in events]
     assert ("lines", {"c": 1, "lines": [at(1, "one")[:-1]]}) in said

@@ -99,10 +99,10 @@ async def test_output_comes_by_a_stream_and_who_comes_late_is_told_so(
     told = b""
     async with client.request(f"/operations/{wiki}/live") as connection:
         while b"one" not in told:
-            told += await asyncio.wait_for(connection.receive(), 5)
+            told += await asyncio.wait_for(connection.receive(), 30)
         await nas.say("result", command_id=command["command_id"], success=True, output="one\n")
         while b"event: end" not in told or not told.endswith(b"\n\n"):
-            told += await asyncio.wait_for(connection.receive(), 5)
+            told += await asyncio.wait_for(connection.receive(), 30)
     assert f'"mark":"{MARK}"'.encode() in told and b'"missed":false' in told
     assert '"missed":true' in await text(client, f"/operations/{wiki}/live")
 
