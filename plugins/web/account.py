@@ -28,7 +28,7 @@ from .qr import as_svg
 
 routes = Blueprint("account", __name__)
 MOST_DAYS = 3650
-TOPICS = ("login", "token", "factor", "factors", "passkey", "recovery_code", "recovery_codes")
+TOPICS = ("login", "token", "factor", "factors", "passkey", "recovery_code", "recovery_codes", "beats")
 
 
 @dataclasses.dataclass(frozen=True)

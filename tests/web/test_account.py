@@ -265,5 +265,6 @@ async def test_ones_second_factors_are_renewed_by_what_was_done_elsewhere(
     part = await text(await browser.get("/account?part=codes"))
     assert "Set up: signing in asks" in part and "Set up one-time codes" not in part and "<h1" not in part
     assert "Make new ones" in await text(await browser.get("/account?part=passkeys"))
+    assert topics(page, "tokens") == {"token", "beats"}  # they expire by the clock
     for name in ("codes", "passkeys"):
         assert topics(page, name) >= {"factor", "factors", "passkey"}

@@ -19,7 +19,7 @@ from roci_plugins.domain.rules import Rule
 from roci_plugins.work import enrol
 from roci_plugins.work.alerts.live import Judge
 
-from .reading import EVIL, send, text
+from .reading import EVIL, send, text, topics
 
 RULE = {"metric_type": "cpu", "comparison": "gt", "threshold_value": "90", "for_amount": "5", "for_unit": "min"}
 
@@ -101,6 +101,29 @@ async def test_one_alert_has_a_page_with_who_was_told(client: Client, roci: Roci
     await roci.write(alerts.resolve, alert.id)
     assert "It is over." in await text(client, f"/alerts/{alert.id}?part=alert")
     await text(client, "/alerts/00000000-0000-4000-8000-000000000000", 404)
+
+
+async def test_what_an_alert_says_of_now_is_renewed_though_no_event_tells_it(
+    client: Client, roci: Roci, nas: ScriptedAgent
+) -> None:
+    alert = await fired(roci, nas.agent_id, subject="web")
+    page = await text(client, "/alerts")
+    assert topics(page, "open") == {"alerts", "channel", "beats"} and topics(page, "past") == {"alerts"}
+    assert topics(await text(client, f"/alerts/{alert.id}"), "alert") == {"alerts", "beats"}
+
+
+async def test_the_state_of_a_rule_and_what_switches_it_are_renewed(
+    client: Client, roci: Roci, nas: ScriptedAgent
+) -> None:
+    row = await roci.write(alerts.add_threshold, NewThreshold(nas.agent_id, "cpu", 90.0, "gt"))
+    path = f"/alerts/rules/{row.id}"
+    page = await text(client, path)
+    assert topics(page, "rule") == {"alerts", "hosts", "beats"} and topics(page, "acts") == {"alerts"}
+    assert f'formaction="{path}/off"' in page
+    await roci.write(lambda: alerts.change_threshold(row.id, enabled=False))
+    assert "off</span>" in await text(client, f"{path}?part=rule")
+    acts = await text(client, f"{path}?part=acts")
+    assert f'formaction="{path}/on"' in acts and "Copy it" not in acts and "Save" not in acts
 
 
 async def test_alerts_are_narrowed_by_the_address(client: Client, roci: Roci, nas: ScriptedAgent) -> None:

@@ -27,7 +27,7 @@ from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
 
-from .reading import EVIL, send, text
+from .reading import EVIL, send, text, topics
 
 PAGE = "/automation"
 KEY = {"name": "shop CI", "operations": "deploy", "rate": "100", "expires": "2099-12-31", "networks": "10.0.0.0/8"}
@@ -52,6 +52,17 @@ async def test_a_key_is_made_and_its_secret_shown_once_with_an_example(client: C
     for path in (PAGE, f"{PAGE}/keys/{row.id}"):
         page = await text(client, path)
         assert "shop CI" in page and "deploy applications" in page and secret[1] not in page
+
+
+async def test_whether_a_key_works_is_renewed_by_events_and_by_the_clock(client: Client, roci: Roci) -> None:
+    _page, row = await made(client, roci)
+    path = f"{PAGE}/keys/{row.id}"
+    assert topics(await text(client, PAGE), "list") == {"automation_key", "operations", "beats"}
+    page = await text(client, path)
+    assert topics(page, "key") == {"automation_key", "beats"} and f'action="{path}/revoke"' in page
+    await roci.write(automation.revoke, row.id)
+    part = await text(client, f"{path}?part=key")
+    assert "revoked</span>" in part and "/revoke" not in part and "Change what it may" not in part
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from roci_plugins.domain.notices import Delivery, Notice
 from roci_plugins.notifiers.webhook import WebhookNotifier
 from roci_plugins.work.notify import Courier
 
-from .reading import send, text
+from .reading import send, text, topics
 
 NEW = "/alerts/channels/new?kind=webhook"
 SECRET = "https://hook.lan/very-secret"
@@ -113,6 +113,18 @@ async def test_a_test_tells_how_it_really_went(client: Client, roci: Roci, post:
     page = await answer.get_data(as_text=True)
     assert answer.status_code == 503 and "phone was not reached: hook.lan answered 500" in page
     assert f'action="{path}" class="narrow"' in page and f'href="{path}?status=failed"' in page  # of the channel's page
+
+
+async def test_how_notices_fare_is_renewed_though_no_event_tells_it(client: Client, roci: Roci) -> None:
+    path = await added(client)
+    assert topics(await text(client, "/alerts/channels"), "channels") == {"alerts", "channel", "beats"}
+    assert topics(await text(client, "/alerts/quiet"), "hours") == {"alerts", "quiet_hours", "beats"}
+    page = await text(client, path)
+    assert topics(page, "deliveries") == {"alerts", "channel", "beats"} and topics(page, "acts") == {"channel"}
+    assert f'formaction="{path}/off"' in page
+    await roci.part(Courier).change(path.rpartition("/")[2], enabled=False)
+    acts = await text(client, f"{path}?part=acts")
+    assert f'formaction="{path}/on"' in acts and "What went out" not in acts
 
 
 async def test_a_test_of_a_rule_goes_to_whom_it_would_tell(

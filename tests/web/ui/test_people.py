@@ -183,6 +183,7 @@ async def test_what_can_be_done_about_somebody_is_renewed_by_what_was_done(
     assert "Remove the second factors" in part and f'action="{path}/enable"' in part and "/disable" not in part
     done = {"principal", "factor", "factors", "passkey"}
     assert topics(page, "danger") >= done and topics(page, "state") >= {*done, "password"}
+    assert topics(page, "tokens") == {"token", "beats"}  # they expire by the clock
     assert 'id="keep-out"' in page and 'id="let-in"' in part  # one does not become the other under the mouse
 
 

@@ -20,7 +20,7 @@ from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
 
-from .reading import EVIL, send, text
+from .reading import EVIL, send, text, topics
 
 LAN = {"type": "cidr", "network": "192.168.0.0/16"}
 
@@ -117,7 +117,8 @@ async def test_policies_stand_in_the_order_in_which_they_are_asked_in_words(clie
 
 async def test_a_window_says_when_it_closes_and_can_be_opened_again(client: Client, roci: Roci) -> None:
     policy = await add(roci, "now", {"type": "time_window", "seconds": 600})
-    assert "The window closes at" in await text(client, "/policies")
+    page = await text(client, "/policies")
+    assert "The window closes at" in page and topics(page, "list") == {"policies", "beats"}
     before = (await roci.read(policies.get, policy.id)).enabled_at
     await send(client, "/policies", f"/policies/{policy.id}/switch", to="on")
     assert (await roci.read(policies.get, policy.id)).enabled_at > before

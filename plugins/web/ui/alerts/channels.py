@@ -25,6 +25,7 @@ routes = Blueprint("channels", __name__, url_prefix="/channels")
 HERE = "/alerts/channels"
 PREFIX = "set-"  # of the notifier's own fields in the form
 LATEST = 50
+TOPICS = ("alerts", "channel", "beats")  # how notices fare is no event
 KINDS = {
     "webhook": (N_("Webhook"), N_("JSON by POST to any address, signed where you give a key")),
     "email": (N_("E-mail"), N_("by your mail server")),
@@ -91,7 +92,7 @@ async def index() -> Any:
     return await shell.render(
         "alerts/channels.html",
         _("Channels"),
-        ("alerts", "channel"),
+        TOPICS,
         styles=("alerts.css",),
         rows=await here.part(Courier).shown(rows),
         kinds=[(name, kind(name), _(KINDS[name][1]) if name in KINDS else "") for name in here.part(Courier).notifiers],
@@ -195,7 +196,7 @@ async def _show(
     page = await shell.render(
         "alerts/channel.html",
         row.name,
-        ("alerts", "channel"),
+        TOPICS,
         styles=("alerts.css",),
         scripts=("alerts.js",),
         path=f"{HERE}/{row.id}",

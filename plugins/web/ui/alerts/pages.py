@@ -104,7 +104,7 @@ async def index() -> Any:
     page = await shell.render(
         "alerts/alerts.html",
         _("Alerts"),
-        ("alerts",),
+        ("alerts", "channel", "beats"),
         styles=("alerts.css",),
         open=sorted(open_, key=lambda each: RANK.get(each.severity, 0)),
         more=count - len(open_),
@@ -154,7 +154,7 @@ async def show(id: str) -> Any:
     return await shell.render(
         "alerts/alert.html",
         words.kind(row.type),
-        ("alerts",),
+        ("alerts", "beats"),
         styles=("alerts.css",),
         row=row,
         told=None if told is None else [(each, notices.read(each)) for each in told],

@@ -75,7 +75,7 @@ async def _index(given: dict[str, Any] | None = None, wrong: dict[str, str] | No
     page = await shell.render(
         "alerts/quiet.html",
         _("Quiet hours"),
-        ("alerts", "quiet_hours"),
+        ("alerts", "quiet_hours", "beats"),
         styles=("alerts.css",),
         scripts=("alerts.js",),
         rows=sorted(rows, key=lambda each: (each.is_past, each.row.until is None)),

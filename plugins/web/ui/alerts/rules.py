@@ -242,16 +242,16 @@ def _given(row: Threshold) -> dict[str, str]:
 
 async def _show(row: Threshold, given: dict[str, str], wrong: dict[str, str] | None = None) -> Any:
     who, told = await actor(), _rows([row])[0]
-    may_measure = server().may(who, "metrics.read", resource(row.host_id))
+    tries = not request.args.get("part") and server().may(who, "metrics.read", resource(row.host_id))
     page = await shell.render(
         "alerts/rule.html",
         told.host,
-        ("alerts",),
+        ("alerts", "hosts", "beats"),
         styles=("alerts.css",),
         row=told,
         given=given,
         wrong=wrong or {},
-        tried=[Tried(told.host, await replay.last_day(server(), row))] if may_measure else None,
+        tried=[Tried(told.host, await replay.last_day(server(), row))] if tries else None,
         others=[each for each in _ruled(who) if each.id != row.host_id],
         metrics=METRICS,
         units=UNITS,

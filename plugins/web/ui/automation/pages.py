@@ -25,6 +25,7 @@ for part in (registry_credentials, runs):
     routes.register_blueprint(part.routes)
 HERE = "/automation"
 LATEST = 50
+TOPICS = ("automation_key", "operations", "beats")
 RIGHTS = {
     "deploy": N_("deploy applications"),
     "exec": N_("run commands on hosts"),
@@ -101,7 +102,7 @@ async def _index(
     page = await shell.render(
         "automation/keys.html",
         _("Automation"),
-        ("automation_key", "operations"),
+        TOPICS,
         styles=("alerts.css",),
         rows=rows,
         counts=await roci.read(automation.operation_counts, [row.id for row in rows]),
@@ -161,7 +162,7 @@ async def _show(row: AutomationKey, given: Mapping[str, Any], wrong: Mapping[str
     page = await shell.render(
         "automation/key.html",
         row.name,
-        ("automation_key", "operations"),
+        TOPICS,
         styles=("alerts.css",),
         row=row,
         given=given,

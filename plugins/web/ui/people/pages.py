@@ -34,7 +34,7 @@ routes = Blueprint("people", __name__, url_prefix="/people")
 for each in (role_pages.routes, reasons.routes, relying.routes):
     routes.register_blueprint(each)
 
-TOPICS = ("principal", "binding", "role", "login", "factor", "factors", "passkey", "token", "password")
+TOPICS = ("principal", "binding", "role", "login", "factor", "factors", "passkey", "token", "password", "beats")
 FIELDS = ("name", "kind", "email", "display_name", "description", "role", "password", "how")
 SHOWN = ("name", "email", "display_name", "description", "password")  # beside these a reason can stand
 CHANGED = ("email", "display_name", "description")

@@ -129,7 +129,7 @@ async def index() -> Any:
     return await shell.render(
         "policies/policies.html",
         _("Policies"),
-        ("policies", "hosts"),
+        ("policies", "hosts", "beats"),
         scripts=("policies.js",),
         styles=("policies.css",),
         rows=_rows(await roci.read(policies.all_)),

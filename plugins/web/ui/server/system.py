@@ -124,16 +124,17 @@ async def _page(error: RociError | None = None, recipients: str = "") -> Any:
     here = server()
     if error is not None:
         await refused(here, error)
-    made: list[Recorded] = await here.read(backups.latest)
+    part = request.args.get("part")
+    made: list[Recorded] = await here.read(backups.latest) if part in (None, "backups") else []
     page = await shell.render(
         "server/system.html",
         _("System"),
         ("hosts", "beats", "backup"),
         styles=("admin.css",),
         path="/system",
-        state=await _state(here),
-        agents=_agents(here, await actor()),
-        plugins=[] if request.args.get("part") else await asyncio.to_thread(_plugins, here),
+        state=await _state(here) if part in (None, "state") else None,
+        agents=_agents(here, await actor()) if part in (None, "agents") else [],
+        plugins=[] if part else await asyncio.to_thread(_plugins, here),
         versions={"ROCI": __version__, "Python": platform.python_version(), "SQLite": sqlite3.sqlite_version},
         machine=f"{platform.system()} {platform.machine()}",
         data=here.settings.data,
