@@ -141,10 +141,43 @@ async def test_a_prune_is_looked_at_before_it_is_done(client: Client, able: Scri
     page, frame = await page_with(client, able, "prune?what=images&what=networks&unused_images=yes", told)
     assert (frame["what"], frame["unused_images"]) == (["images", "networks"], True)
     assert "1 thing, 5.0 MB" in page and EVIL not in page and "free 5.0 MB" in page and "lost for good" not in page
-    answer = await ticked(client, page, path, what=["images", "networks"], unused_images=["yes"])
-    assert answer.headers["Location"].startswith("/operations/")
+    form = {"what": ["images", "networks"], "unused_images": ["yes"], "seen": [seen(page)]}
+    asking = asyncio.create_task(ticked(client, page, path, **form))
+    await able.answer(output=json.dumps(told))
+    assert (await asking).headers["Location"].startswith("/operations/")
     frame = await able.hear()
     assert (frame["type"], frame["what"], frame["unused_images"]) == ("prune", ["images", "networks"], True)
+
+
+def seen(page: str) -> str:
+    """What stands in the form for what the page shows."""
+    return page.partition('name="seen" value="')[2].partition('"')[0]
+
+
+async def test_a_prune_takes_nothing_that_was_not_seen(client: Client, able: ScriptedAgent) -> None:
+    path, home = f"/hosts/{able.agent_id}/prune", f"/hosts/{able.agent_id}/manage"
+    old, new = {"id": "v", "name": "old_data", "size": 9}, {"id": "w", "name": "wiki_data", "size": 9}
+    page, _ = await page_with(client, able, "prune?what=volumes", {"volumes": [old]})
+    for digest in (seen(page), ""):
+        asking = asyncio.create_task(send(client, home, path, what="volumes", confirm="nas", seen=digest))
+        assert (await able.answer(output=json.dumps({"volumes": [old, new]})))["type"] == "prune_preview"
+        answer = await asking
+        shown = str(await answer.get_data(as_text=True))
+        assert answer.status_code == 409 and "has changed since you looked" in shown and "wiki_data" in shown
+    assert "" != seen(shown) != seen(page)
+    asking = asyncio.create_task(send(client, home, path, what="volumes", confirm="nas", seen=seen(shown)))
+    await able.answer(output=json.dumps({"volumes": [new, {**old, "size": 10}]}))
+    assert (await asking).status_code == 303 and (await able.hear())["type"] == "prune"
+
+
+async def test_a_prune_of_what_cannot_be_looked_at_takes_nothing(client: Client, able: ScriptedAgent) -> None:
+    path, home = f"/hosts/{able.agent_id}/prune", f"/hosts/{able.agent_id}/manage"
+    asking = asyncio.create_task(send(client, home, path, what="networks", seen="x"))
+    await able.answer(success=False, stderr="the engine is away")
+    answer = await asking
+    page = await answer.get_data(as_text=True)
+    assert answer.status_code == 409 and "nothing was removed" in page and "the engine is away" in page
+    assert (await send(client, home, path)).status_code == 422  # nothing was chosen
 
 
 async def test_volumes_go_only_when_the_name_of_the_host_was_typed(client: Client, able: ScriptedAgent) -> None:
@@ -152,12 +185,13 @@ async def test_volumes_go_only_when_the_name_of_the_host_was_typed(client: Clien
     told = {"volumes": [{"id": "v", "name": "old_data", "size": 9}], "spared": [{"name": "kept", "why": "it is ours"}]}
     page, _ = await page_with(client, able, "prune?what=volumes", told)
     assert "lost for good" in page and "old_data" in page and "it is ours" in page
-    asking = asyncio.create_task(send(client, home, path, what="volumes", confirm="no"))
+    asking = asyncio.create_task(send(client, home, path, what="volumes", confirm="no", seen=seen(page)))
     assert (await able.answer(output=json.dumps(told)))["type"] == "prune_preview"
     answer = await asking
     assert answer.status_code == 409 and "old_data" in await answer.get_data(as_text=True)
-    answer = await send(client, home, path, what="volumes", confirm="nas")
-    assert answer.status_code == 303 and (await able.hear())["what"] == ["volumes"]
+    asking = asyncio.create_task(send(client, home, path, what="volumes", confirm="nas", seen=seen(page)))
+    await able.answer(output=json.dumps(told))
+    assert (await asking).status_code == 303 and (await able.hear())["what"] == ["volumes"]
 
 
 async def test_who_may_only_look_neither_pulls_nor_prunes(anonymous: Client, roci: Roci, able: ScriptedAgent) -> None:

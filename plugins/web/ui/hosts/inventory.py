@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -148,42 +150,26 @@ class Part:
     bytes: int
 
 
-@routes.get("/<id>/prune")
-@needs("hosts.prune", on="host/{id}")
-async def prune_page(id: str) -> Any:
-    """Choose what to prune; what that would take is shown where `?what=` names it, before anything goes."""
-    what = [kind for kind in PRUNABLE if kind in request.args.getlist("what")]
-    return await _prune(id, what, request.args.get("unused_images") == "yes")
+@dataclass(frozen=True)
+class Preview:
+    """What a prune of these kinds would take. `told` None: that is not known, and `why` says so if it was asked."""
 
+    what: list[str]
+    unused_images: bool
+    why: str | None
+    told: Mapping[str, Any] | None
 
-async def _prune(id: str, what: list[str], unused: bool, wrong: RociError | None = None) -> Any:
-    live = shown.live(server(), uuid(id))
-    why, told = _why_not(live, wire.PrunePreview), None
-    if what and why is None:
-        try:
-            told = await ask.preview(server(), id, what, unused)
-        except RociError as error:
-            why = error.message
-    parts = [_part(kind, told.get(kind) or []) for kind in what] if told is not None else []
-    page = await shell.render(
-        "hosts/prune.html",
-        _("Prune"),
-        (),
-        shell.Subject("host", id, live.host.hostname),
-        scripts=("prune.js",),
-        styles=("lists.css",),
-        host=live.host,
-        kinds=PRUNABLE,
-        what=what,
-        unused=unused,
-        why=why,
-        parts=parts,
-        spared=(told or {}).get("spared") or [],
-        total=sum(part.count for part in parts),
-        bytes=sum(part.bytes for part in parts),
-        wrong=wrong.message if wrong else None,
-    )
-    return page, wrong.status if wrong else 200
+    @property
+    def parts(self) -> list[Part]:
+        told = self.told
+        return [] if told is None else [_part(kind, told.get(kind) or []) for kind in self.what]
+
+    @property
+    def digest(self) -> str:
+        """Stands for all that would go: a form that carries it was shown with just this."""
+        found = self.told or {}
+        things = [[kind, each.get("id"), each.get("name")] for kind in self.what for each in found.get(kind) or []]
+        return hashlib.sha256("\n".join(sorted(map(json.dumps, things))).encode()).hexdigest()
 
 
 def _part(kind: str, things: list[Mapping[str, Any]]) -> Part:
@@ -192,17 +178,72 @@ def _part(kind: str, things: list[Mapping[str, Any]]) -> Part:
     return Part(kind, PRUNABLE[kind][0], ordered[:SHOWN], len(things), added)
 
 
+async def _look(id: str, kinds: list[str], unused_images: bool) -> Preview:
+    """Ask the host, where any kinds are named."""
+    what = [kind for kind in PRUNABLE if kind in kinds]
+    why, told = _why_not(shown.live(server(), uuid(id)), wire.PrunePreview), None
+    if what and why is None:
+        try:
+            told = await ask.preview(server(), id, what, unused_images)
+        except RociError as error:
+            why = error.message
+    return Preview(what, unused_images, why, told)
+
+
+@routes.get("/<id>/prune")
+@needs("hosts.prune", on="host/{id}")
+async def prune_page(id: str) -> Any:
+    """Choose what to prune; what that would take is shown where `?what=` names it, before anything goes."""
+    return await _prune(id, await _look(id, request.args.getlist("what"), request.args.get("unused_images") == "yes"))
+
+
+async def _prune(id: str, preview: Preview, wrong: RociError | None = None) -> Any:
+    host, parts = shown.live(server(), uuid(id)).host, preview.parts
+    page = await shell.render(
+        "hosts/prune.html",
+        _("Prune"),
+        (),
+        shell.Subject("host", id, host.hostname),
+        scripts=("prune.js",),
+        styles=("lists.css",),
+        host=host,
+        kinds=PRUNABLE,
+        what=preview.what,
+        unused=preview.unused_images,
+        why=preview.why,
+        parts=parts,
+        seen=preview.digest,
+        spared=(preview.told or {}).get("spared") or [],
+        total=sum(part.count for part in parts),
+        bytes=sum(part.bytes for part in parts),
+        wrong=wrong.message if wrong else None,
+    )
+    return page, wrong.status if wrong else 200
+
+
 @routes.post("/<id>/prune")
 @needs("hosts.prune", on="host/{id}")
 async def prune(id: str) -> Any:
-    """Remove it, and lead to the operation. Volumes only once the host's name was typed."""
+    """Remove what was seen, and lead to the operation. Volumes only once the host's name was typed.
+
+    Where it is not what would go now, the page shows that instead.
+    """
     form = await sent()
-    what, unused = form.getlist("what"), form.get("unused_images") == "yes"
-    hostname = shown.live(server(), uuid(id)).host.hostname
+    preview = await _look(id, form.getlist("what"), form.get("unused_images") == "yes")
     try:
-        if "volumes" in what and form.get("confirm", "").strip() != hostname:
-            raise Conflict(_("type the host's name, %(name)s, to remove volumes: nothing was removed", name=hostname))
-        run = await execute.prune(server(), id, what, unused)
+        execute.check_prunable(preview.what)
+        _check(preview, form.get("seen", ""), form.get("confirm", ""), shown.live(server(), id).host.hostname)
+        run = await execute.prune(server(), id, preview.what, preview.unused_images)
     except RociError as error:
-        return await _prune(id, [kind for kind in PRUNABLE if kind in what], unused, error)
+        return await _prune(id, preview, error)
     return done(*await doings.lead(run.operation, f"/hosts/{id}/prune"))
+
+
+def _check(preview: Preview, seen: str, typed: str, hostname: str) -> None:
+    """Raises Conflict where a prune would take what its reader did not see, or volumes that were not meant."""
+    if preview.told is None:
+        raise Conflict(_("nothing was removed"))
+    if preview.digest != seen:
+        raise Conflict(_("what would go has changed since you looked; this is how it is now: nothing was removed"))
+    if "volumes" in preview.what and typed.strip() != hostname:
+        raise Conflict(_("type the host's name, %(name)s, to remove volumes: nothing was removed", name=hostname))
