@@ -41,6 +41,17 @@ async def test_an_address_that_may_not_stand_in_a_script_is_told_in_place_of_the
     assert answer.status_code == 200 and "set public_url" in page and "install.sh" not in page
 
 
+async def test_a_host_that_comes_does_not_take_the_place_of_another_under_the_mouse(client: Client, roci: Roci) -> None:
+    path = await waiting(client)
+    async with scripted_agent(roci) as one, scripted_agent(roci) as other:
+        await one.register("pi")
+        await other.register("nas")
+        part = await text(client, f"{path}&part=newcomers")
+        for agent in (one, other):
+            row = part.partition(f'id="newcomer-{agent.agent_id}"')[2].partition("</form>")[0]
+            assert f'action="/hosts/{agent.agent_id}/decide"' in row and row.count("<form") == 1
+
+
 async def test_hosts_of_before_are_not_shown(client: Client, roci: Roci) -> None:
     async with scripted_agent(roci) as agent:
         await agent.register("old")
