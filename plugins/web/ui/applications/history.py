@@ -63,7 +63,7 @@ async def show(id: str) -> Any:
     )
 
 
-@routes.post("/<id>/revisions/<int:number>/return")
+@routes.post("/<id>/revisions/<int(max=99999999):number>/return")
 @needs("applications.write")
 async def return_to(id: str, number: int) -> Any:
     """A new revision with the text of an earlier one; and deploy it, where that was asked."""
