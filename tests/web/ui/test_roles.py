@@ -9,7 +9,7 @@ from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from roci import Invalid, Roci
-from roci_plugins.domain import access, keyring, principals, providers, roles
+from roci_plugins.domain import access, keyring, principals, providers, roles, spaces
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.providers import NewProvider
 from roci_plugins.domain.roles import NewRole
@@ -113,6 +113,20 @@ async def test_everybody_may_ask_about_themselves_and_about_others_only_with_the
     assert "may not do this: it needs access.explain" in await text(
         bob, "/people/access?subject=admin&action=hosts.read", 403
     )
+
+
+@pytest.mark.parametrize("path", ["/people/{ann}/roles", "/people/roles/watcher/bindings"])
+async def test_a_refusal_to_take_back_does_not_tell_in_which_space_it_would_be(
+    client: Client, roci: Roci, app: Quart, path: str
+) -> None:
+    ann = await roci.write(principals.add, NewPrincipal("ann"))
+    await roci.write(access.add_role, NewRole("watcher", [Rule("hosts.read")]))
+    await roci.write(spaces.add, "home")
+    held = await roci.write(access.bind, "ann", "watcher", "home")
+    bob, place = await signed_in(roci, app, "bob", "principals.list"), path.format(ann=ann.id)
+    told = [await sent(bob, "/account", f"{place}/{id}/remove") for id in (held.id, "unknown")]
+    assert [status for status, _ in told] == [403, 403]
+    assert all("it needs bindings.delete<" in page for _, page in told)
 
 
 # --- identity providers ------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 from quart import Blueprint
 
-from roci import Conflict, Invalid, NotFound, Permission, RociError
+from roci import Conflict, Forbidden, Invalid, NotFound, Permission, RociError
 
 from ....core.app import refused
 from ....domain import access, principals, roles
@@ -246,7 +246,11 @@ async def revocable(id: str) -> Binding:
     except NotFound:
         await require("bindings.delete")
         raise
-    await require("bindings.delete", f"space/{row.space}" if row.space else "")
+    try:
+        await require("bindings.delete", f"space/{row.space}" if row.space else "")
+    except Forbidden:
+        await require("bindings.delete")  # the same words as for what there is not
+        raise
     return row
 
 
