@@ -45,7 +45,10 @@ class Stock(msgspec.Struct):
 
 
 async def preview(roci: Roci, host_id: str, what: Sequence[str], unused_images: bool = False) -> dict[str, Any]:
-    """What a prune would remove, by kind. Raises Invalid, NotReady, TimedOut, and Unavailable with the host's words."""
+    """What a prune would remove, by kind.
+
+    Raises Invalid, NotReady, TooMany for a host that has enough to answer, TimedOut, Unavailable with the host's words.
+    """
     check_prunable(what)
     keep = await owned(roci, host_id)
     question = wire.PrunePreview(command_id=new_id(), what=list(what), unused_images=unused_images, keep=keep)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from quart.typing import TestClientProtocol as Client
 from werkzeug.routing import Rule
 
@@ -86,6 +87,20 @@ async def test_each_surface_has_its_own_errors_and_its_own_statuses_for_them(ano
     assert "422" not in paths["/api/v1/applications"]["post"]["responses"]
     assert "409" not in paths["/api/v1/platform/secrets"]["post"]["responses"]  # there a conflict is a 400
     assert paths["/api/v1/applications"]["post"]["responses"]["401"]["headers"].keys() == {"WWW-Authenticate"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "agents/{id}/prune",
+        "agents/{id}/containers/{container}/logs",
+        "applications/{id}/logs",
+        "operations/{id}/output",
+    ],
+)
+async def test_what_asks_a_host_or_stays_open_says_that_it_can_be_too_much(anonymous: Client, path: str) -> None:
+    answers = (await document(anonymous))["paths"][f"/api/v1/{path}"]["get"]["responses"]
+    assert "Retry-After" in answers["429"]["headers"]
 
 
 async def test_credentials_are_those_that_are_good_for_a_view(anonymous: Client) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from quart import Blueprint
 
-from roci import Conflict, NotFound, NotReady, TimedOut, Unavailable
+from roci import Conflict, NotFound, NotReady, TimedOut, TooMany, Unavailable
 
 from ...agent import wire
 from ...agent.hub import Hub
@@ -90,7 +90,7 @@ def _unknown(container: str) -> NotFound:
 @id_is("server_id")
 @needs("containers.logs", on="host/{id}")
 @returns(list[str], query=parameters(shapes.Tail))
-@raises(*REFUSALS)
+@raises(*REFUSALS, TooMany)
 async def logs(id: str, container_id: str) -> Any:
     """The last lines it printed on either stream, the oldest first.
 

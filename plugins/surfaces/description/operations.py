@@ -31,7 +31,7 @@ ERRORS = {
     409: "Its state does not allow this.",
     413: "The body is too large.",
     422: "The request cannot be read, or breaks a rule; the message names the field and the reason.",
-    429: "Too many attempts.",
+    429: "Too much at once, or too many attempts.",
     500: "It was tried, and it failed.",
     503: "Something this depends on does not answer.",
     504: "It did not end within the time.",

@@ -8,9 +8,11 @@ from typing import Any
 
 from quart import Blueprint
 
+from roci import TimedOut, TooMany, Unavailable
+
 from ...domain import applications
 from ...work import application_logs, execute
-from ..http import accepts, needs, returns, roci
+from ..http import accepts, needs, raises, returns, roci
 from ..stream import stream
 from . import hand_shapes as shapes
 from .containers import LOGS, events, lines_out, wanted_lines, wants_events
@@ -36,6 +38,7 @@ async def restart(body: shapes.ControlBody, id: str) -> Any:
 @routes.get("/<id>/logs")
 @needs("containers.logs", on="application/{id}")
 @returns(shapes.MergedLines, query=LOGS)
+@raises(Unavailable, TimedOut, TooMany)
 async def logs(id: str) -> Any:
     """Read the last lines of all containers of an application, merged by their time.
 

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from quart import Blueprint, Response, request
 
-from roci import Malformed, RociError
+from roci import Malformed, RociError, TimedOut, TooMany, Unavailable
 
 from ...work import execute, logs
-from ..http import JSON, accepts, needs, returns, roci
+from ..http import JSON, accepts, needs, raises, returns, roci
 from ..stream import ServerSent, stream
 from . import hand_shapes as shapes
 from .hands import begun, known
@@ -59,6 +59,7 @@ async def remove(body: shapes.HandBody, id: str, container: str) -> Any:
 @routes.get("/<id>/containers/<container>/logs")
 @needs("containers.logs", on="host/{id}")
 @returns(shapes.LogLines, query=LOGS)
+@raises(Unavailable, TimedOut, TooMany)
 async def container_logs(id: str, container: str) -> Any:
     """Read a container's last lines, both streams, the oldest first. With `follow`, or `Accept: text/event-stream`,
     as events: `lines` ({"lines"}) as they come, at last `end` ({"reason"})."""

@@ -6,9 +6,11 @@ from typing import Any
 
 from quart import Blueprint, request
 
+from roci import TimedOut, TooMany, Unavailable
+
 from ...work import ask, automation, execute
 from ...work.run import Run
-from ..http import accepts, needs, returns, roci
+from ..http import accepts, needs, raises, returns, roci
 from . import hand_shapes as shapes
 from .operation_shapes import Begun
 from .operations import reader
@@ -51,6 +53,7 @@ async def pull(body: shapes.PullBody, id: str) -> Any:
 @routes.get("/<id>/prune")
 @needs("hosts.prune", on="host/{id}")
 @returns(shapes.Prunable, query=PREVIEW)
+@raises(Unavailable, TimedOut, TooMany)
 async def preview(id: str) -> Any:
     """See what a prune would remove. `what`: some of containers, images, networks, volumes, build_cache."""
     await known(id)

@@ -7,11 +7,13 @@ from typing import Any
 
 from quart import Blueprint, request
 
+from roci import TooMany
+
 from ...domain import operations
 from ...domain.operations import Operation
 from ...work.operate import Operator
 from ...work.run import MARK, Run
-from ..http import actor, needs, paging, returns, roci
+from ..http import actor, needs, paging, raises, returns, roci
 from ..stream import ServerSent, stream
 from . import operation_shapes, shapes
 
@@ -56,6 +58,7 @@ async def reader() -> Reader:
 @routes.get("/<id>/output")
 @needs("operations.read")
 @returns(str, media="text/event-stream")
+@raises(TooMany)
 async def output(id: str) -> Any:
     """Follow an operation's output: events `output` ({"seq", "data"}), at last `end` with the operation."""
     run = roci.part(Operator).run(id)  # before the row is read: it may end in between
