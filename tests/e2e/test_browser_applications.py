@@ -72,6 +72,29 @@ def test_a_first_deploy_is_watched_survives_a_reload_and_leads_to_the_applicatio
     assert visitor.barriers() == []
 
 
+def test_a_late_answer_to_an_earlier_filter_does_not_undo_the_filter(
+    new: Callable[..., App], visitor: Visitor, image: str
+) -> None:
+    one, other = (new(name, stack({"web": web(image, **QUIET)})) for name in ("late", "other"))
+    unfiltered = re.compile(r"/applications[?]part=list$")
+    held: list[Route] = []
+    page = visitor.page
+    page.route(unfiltered, lambda route: held.append(route))
+    rows = page.locator("#list")
+    with page.expect_request(unfiltered):
+        page.goto("/applications")
+        expect(rows).to_contain_text(other.name)
+        new("third", stack({"web": web(image, **QUIET)}))
+    page.get_by_label("Filter").fill(one.name)
+    expect(rows).not_to_contain_text(other.name)
+    with page.expect_response(lambda answer: f"q={one.name}" in answer.url):
+        for route in held:
+            route.continue_()
+    expect(rows).to_contain_text(one.name)
+    expect(rows).not_to_contain_text(other.name)
+    expect(rows).to_have_attribute("hx-get", re.compile(f"q={one.name}"))
+
+
 def test_an_application_is_stopped_and_started_and_its_containers_one_by_one(
     new: Callable[..., App], visitor: Visitor, image: str
 ) -> None:
