@@ -8,8 +8,9 @@
   let held = null; // the item that is dragged
   let was = ""; // the order before
   let timer = null;
+  let saving = 0; // orders on their way to the server, which meanwhile knows an older one
 
-  const isBusy = () => held !== null || timer !== null;
+  const isMoving = () => held !== null || timer !== null;
 
   // The server's page after a form was sent: its list and what it said take the place of ours.
   function take(text) {
@@ -33,11 +34,16 @@
     if (order() === was) return;
     const form = document.getElementById("order");
     form.elements.ids.value = order();
-    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
-    if (answer.ok) return take(await answer.text());
-    if (answer.status === 401) return void roci.checkSession();
-    take(await (await fetch(location.href)).text());
-    document.getElementById("told").textContent = document.getElementById("told").dataset.failed;
+    saving += 1;
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      if (answer.ok) return take(await answer.text());
+      if (answer.status === 401) return void roci.checkSession();
+      take(await (await fetch(location.href)).text());
+      document.getElementById("told").textContent = document.getElementById("told").dataset.failed;
+    } finally {
+      saving -= 1;
+    }
   }
 
   function start(event) {
@@ -80,7 +86,7 @@
     const by = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[event.key];
     if (!item || !by || held) return;
     event.preventDefault();
-    if (!isBusy()) was = order();
+    if (!isMoving()) was = order();
     const other = item[by];
     if (other && event.key === "ArrowUp") item.after(other);
     else if (other) item.before(other);
@@ -96,7 +102,7 @@
     document.addEventListener("pointercancel", () => held && giveUp());
     document.addEventListener("keydown", key);
     document.body.addEventListener("htmx:beforeSwap", (event) => {
-      if (event.detail.target.id === "list" && isBusy()) event.detail.shouldSwap = false;
+      if (event.detail.target.id === "list" && (isMoving() || saving)) event.detail.shouldSwap = false;
     });
   }
 
