@@ -19,6 +19,7 @@ from roci_plugins.domain.policies import Policy
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
+from roci_plugins.work import enrol
 
 from .reading import EVIL, send, text, topics
 
@@ -347,6 +348,10 @@ async def test_a_host_that_waits_has_its_reason_one_click_away(client: Client, r
         assert f'href="/policies/try?host={agent.agent_id}"' in await text(client, "/policies")
         page = await text(client, f"/policies/try?host={agent.agent_id}")
         assert "Why nas is waiting" in page and "outside 192.168.0.0/16" in page and "Approve" in page
+        assert topics(page, "decision") == {"hosts"} and 'value="approve"' in page
+        await enrol.approve(roci, agent.agent_id)
+        part = await text(client, f"/policies/try?host={agent.agent_id}&part=decision")
+        assert "approved</span>" in part and "<button" not in part and "outside" not in part
     await text(client, "/policies/try?host=nobody", 404)
 
 

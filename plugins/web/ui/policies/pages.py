@@ -213,9 +213,8 @@ async def attempt() -> Any:
     if host_id := args.get("host"):
         host = await roci.read(hosts.get, host_id)
         candidate = rehearse.returning(host)
-        return await _rehearsed(
-            host.hostname, host.effective_ip, lambda asked: rehearse.decide(server(), candidate, asked), host
-        )
+        decide = None if args.get("part") else lambda asked: rehearse.decide(server(), candidate, asked)
+        return await _rehearsed(host.hostname, host.effective_ip, decide, host)
     return await _tried(args.get("hostname", ""), args.get("address", ""), None)
 
 
@@ -249,6 +248,7 @@ async def _rehearsed(
     return await shell.render(
         "policies/policy_try.html",
         _("Dry run"),
+        ("hosts",) if host else (),
         styles=("policies.css",),
         hostname=hostname,
         address=address,
