@@ -303,7 +303,9 @@ async def test_saving_and_deleting_answer_as_documented(client: Client, provider
 async def test_another_issuer_is_not_given_the_secret_that_is_kept(client: Client, provider: dict[str, Any]):
     await known(client, provider)
     with lying() as other:
-        moved = {name: value for name, value in provider.items() if name != "clientSecret"} | {"issuerUrl": other.issuer}
+        moved = {name: value for name, value in provider.items() if name != "clientSecret"} | {
+            "issuerUrl": other.issuer
+        }
         answer = await client.post("/api/v1/auth/oidc/providers", json=moved)
     assert answer.status_code == 400
     assert (await answer.get_json())["error"] == "clientSecret: send it again, since issuer has changed"
