@@ -52,6 +52,12 @@ def row(page: Page, name: str) -> Locator:
     return page.get_by_role("row").filter(has=page.get_by_text(name, exact=True))
 
 
+def started(container: Container) -> str:
+    """When it was started last."""
+    container.reload()
+    return str(container.attrs["State"]["StartedAt"])
+
+
 def fits(page: Page) -> bool:
     """Whether nothing on it is wider than the screen."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
@@ -67,8 +73,10 @@ def test_a_container_is_found_stopped_and_removed_on_the_page_of_its_host(
     page.get_by_placeholder("Filter containers").fill(db)
     expect(row(page, db)).to_be_visible()
     expect(row(page, web)).to_be_hidden()
+    before = started(shop[1])
     page.get_by_role("button", name=f"Restart {db}").click()
     expect(page.get_by_role("status").filter(has_text=DONE)).to_be_visible()
+    wait_for(lambda: started(shop[1]) != before, 60, f"the restart of {db}")
     shop[1].stop(timeout=0)
     expect(row(page, db)).to_contain_text("exited")
     row(page, db).get_by_label(f"More for {db}").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import Browser, expect
@@ -45,7 +46,7 @@ def test_a_host_appears_by_itself_on_the_page_that_waits_for_it_and_is_let_in_th
     agent = new_agent(house.url, name, docker_host="unix:///nowhere/engine.sock")
     expect(page.get_by_text(name)).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Approve").click()
-    page.wait_for_url("**/hosts/*")
+    page.wait_for_url(re.compile("/hosts/[0-9a-f-]{36}$"))
     page.go_back()
     expect(page.get_by_text("It is connected and ready.")).to_be_visible(timeout=30_000)
     assert visitor.barriers() == []

@@ -66,9 +66,15 @@ def test_a_terminal_on_this_machine_survives_a_reload_and_ends_with_its_exit_cod
     before = page.evaluate("document.querySelector('.xterm-rows').childElementCount")
     page.set_viewport_size({"width": 900, "height": 500})
     page.wait_for_function("before => document.querySelector('.xterm-rows').childElementCount < before", arg=before)
-    rows = page.evaluate("document.querySelector('.xterm-rows').childElementCount")
-    enter(page, "clear; stty size")
-    expect(screen(page)).to_contain_text(f"{rows} ")
+    # The shell hears of it later, and maybe of a size on the way first: it is asked until both say the same.
+    enter(page, "while sleep 0.2; do clear; stty size; done")
+    page.wait_for_function(
+        r"""() => {
+            const rows = document.querySelector(".screen:not([hidden]) .xterm-rows");
+            return rows.textContent.trim().split(/\s/)[0] === String(rows.childElementCount);
+        }"""
+    )
+    page.keyboard.press("Control+c")
 
     enter(page, "exit 7")
     expect(page.get_by_text("Ended with exit code 7.")).to_be_visible()
