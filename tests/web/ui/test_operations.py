@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from quart.typing import TestClientProtocol as Client
 
 from roci import Outcome, Roci
+from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
 from roci_plugins.domain import access, applications, credentials, hosts, operations, principals
 from roci_plugins.domain.principals import NewPrincipal
@@ -67,6 +69,20 @@ async def test_an_operation_under_way_is_cancelled_by_a_form(client: Client, roc
         assert (await pi.hear())["type"] == "cancel"
 
 
+async def test_a_page_of_an_operation_follows_whether_it_can_be_cancelled(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as pi:
+        await pi.register("pi", protocol=2, capabilities=["cancel"])
+        await enrol.approve(roci, pi.agent_id)
+        app = await roci.write(lambda: applications.add("blog", COMPOSE, host_id=pi.agent_id))
+        path = f"/operations/{(await deploy.deploy(roci, app.id, None, {})).id}"
+        page = await text(client, path)
+        assert re.search(r'part=state" hx-trigger="[^"]*live-hosts from:body', page) and f"{path}/cancel" in page
+        assert "live-containers" not in page
+        await pi.hang_up()
+        await until(lambda: not roci.part(Hub).connected)
+        assert f"{path}/cancel" not in await text(client, f"{path}?part=state")
+
+
 async def test_an_ended_deploy_leads_on_and_can_be_done_again(
     client: Client, roci: Roci, wiki: str, nas: ScriptedAgent
 ) -> None:
@@ -75,6 +91,7 @@ async def test_an_ended_deploy_leads_on_and_can_be_done_again(
         pass
     page = await text(client, f"/operations/{wiki}")
     assert "all is up" in page and "100 %" in page and "10 %\r" not in page and "\x1b" not in page and EVIL not in page
+    assert 'part=state" hx-trigger="' in page and "live-containers from:body" in page  # for where it publishes
     assert "Go to wiki" in page and "Deploy again" in page and "data-raw" in page and "data-follow" not in page
     whole = await text(client, f"/operations/{wiki}/output.txt")
     assert whole.startswith("\x1b[32mall is up\x1b[0m\r\n")

@@ -46,8 +46,9 @@ async def index() -> Any:
     given = {name: request.args.get(name, "").strip() for name in FILTERS}
     wanted = {FILTERS[name]: value for name, value in given.items() if value}
     leaf = await lists.leaf_of(lambda limit, offset: roci.read(operations.list_, limit, offset, **wanted), PER_PAGE)
-    who = await actor()
-    page = await shell.render(
+    who, is_whole = await actor(), "part" not in request.args
+    apps = shown.readable(server(), who, await roci.read(applications.all_)) if is_whole else []
+    return await shell.render(
         "activity/operations.html",
         _("Operations"),
         ("operations",),
@@ -57,12 +58,11 @@ async def index() -> Any:
         given=given,
         statuses=("running", *sorted(operations.ENDS)),
         kinds={name: doings.kind(name) for name in sorted(roci.operations)},
-        hosts=shown.choosable(server(), who),
-        names=[app.name for app in shown.readable(server(), who, await roci.read(applications.all_))],
+        hosts=shown.choosable(server(), who) if is_whole else [],
+        names=[app.name for app in apps],
         doings=doings,
         tone=shown.tone,
     )
-    return page
 
 
 @routes.get("/running")
@@ -93,15 +93,17 @@ async def show(id: str) -> Any:
     row, app = await roci.read(_told, id)
     output = run.so_far if run and row.status == "running" else row.output
     plain = "" if request.args.get("part") else doings.plain(output)
+    leads_on = app is not None and row.kind == "deploy" and row.status == "succeeded"
     return await shell.render(
         "activity/operation.html",
         doings.title(row),
-        ("operations", "containers"),
+        ("operations", "hosts", "applications", "containers"),
         scripts=("output.js",),
         styles=("output.css",),
         row=row,
         app=app,
-        places=_places(app) if app and row.kind == "deploy" and row.status == "succeeded" else [],
+        leads_on=leads_on,
+        places=_places(app) if app and leads_on else [],
         plain=plain,
         is_raw=plain != output,
         is_cut=len(output) >= KEPT,
@@ -128,7 +130,7 @@ def _can_cancel(row: Operation) -> bool:
 def _places(app: Application) -> list[Place]:
     """Where a browser finds what an application publishes."""
     live = server().part(Hub).roster.get(app.deployed_host_id or "")
-    found = live.containers_of(applications.project_key(app.name)) if live else None
+    found = live.containers_of(applications.project_key(app.name)) if live and live.is_current else None
     every = [place for each in found or () for place in places(each, live.host) if place.url] if live else []
     return list(dict.fromkeys(every))
 
