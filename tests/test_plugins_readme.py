@@ -118,6 +118,22 @@ async def test_the_page_is_in_the_navigation_and_the_panel_on_its_host(tmp_path:
         assert "Where it stands" in page and "<p>lowest shelf</p>" in page
 
 
+async def test_a_longer_page_has_the_template_that_the_manual_says(tmp_path: Path, plugins: Path) -> None:
+    text, template = examples()["rack.py"], re.search(r"template, `(.+?)` in the blueprint's", MANUAL.read_text())
+    rendered = re.search(r"is rendered by `render\((.+?), …\)`", MANUAL.read_text())
+    assert template and rendered
+    page = plugins / "templates" / template[1]
+    page.parent.mkdir(parents=True)
+    page.write_text("<h1>{{ title }}, from a template</h1>")
+    text = text.replace("__name__)", f'__name__, template_folder="{plugins}/templates")')
+    (plugins / "rack.py").write_text(re.sub(r"render\(Markup\(.+\), ", f"render({rendered[1]}, ", text))
+    async with ours(tmp_path, plugins).running() as roci:
+        client = core("app").create_app(roci).test_client()
+        admin = await roci.write(access.add_administrator, NewPrincipal("admin"))
+        client.set_cookie("localhost", "roci_session", await roci.write(credentials.log_in, admin))
+        assert "<h1>The rack, from a template</h1>" in await (await client.get("/rack")).get_data(as_text=True)
+
+
 async def _no_program(*argv: object, **options: object) -> types.AsyncGeneratorType[str, None]:
     raise AssertionError("this backend runs no program")
 
