@@ -95,6 +95,25 @@ def test_a_late_answer_to_an_earlier_filter_does_not_undo_the_filter(
     expect(rows).to_have_attribute("hx-get", re.compile(f"q={one.name}"))
 
 
+def test_a_secret_that_is_typed_stays_with_its_name_when_another_variable_comes_before_it(
+    new: Callable[..., App], visitor: Visitor, image: str
+) -> None:
+    def asks(*names: str) -> str:
+        return stack({"web": web(image, environment=[f"{name}=${name}" for name in names], **QUIET)})
+
+    app, page = new("asks", asks("LATER", "MIDDLE")), visitor.page
+    page.goto(f"/applications/{app.id}/environment")
+    page.get_by_text("Set MIDDLE").click()
+    page.get_by_label("Value of MIDDLE").fill("hunter2")
+    assert app.edit(compose_yaml=asks("EARLIER", "LATER", "MIDDLE"))[0] == 200
+    expect(page.locator("#variable-EARLIER")).to_be_visible()
+    expect(page.get_by_label("Value of MIDDLE")).to_have_value("hunter2")
+    page.locator("#variable-MIDDLE").get_by_role("button", name="Keep as a secret").click()
+    expect(page.get_by_role("status").filter(has_text="MIDDLE is set")).to_be_visible()
+    expect(page.locator("#variable-MIDDLE .badge")).to_have_text("secret")
+    expect(page.locator("#variable-LATER .badge")).not_to_have_text("secret")
+
+
 def test_an_application_is_stopped_and_started_and_its_containers_one_by_one(
     new: Callable[..., App], visitor: Visitor, image: str
 ) -> None:
