@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +47,16 @@ def wait_for(check: Callable[[], T], seconds: float, what: str) -> T:
 def unique(name: str) -> str:
     """A name no other test has: for projects, hosts and applications on an engine that tests share."""
     return f"{name}-{secrets.token_hex(3)}"
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that is free now and stays so: none of those that are given out to who asks for any, or who dials."""
+    for _ in range(100):
+        port = 20_000 + secrets.randbelow(10_000)
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise AssertionError(f"no port is free on {host}")
 
 
 class Process:
@@ -204,8 +215,11 @@ class Server(Process):
 
     def start(self, seconds: float = 30) -> None:
         """Returns once it says that it is ready, on every address."""
+        binds = [bind.rpartition(":") for bind in self.environment["ROCI_BIND"].split(",")]
+        chosen = [f"{host}:{free_port(host.strip('[]')) if port == '0' else port}" for host, _, port in binds]
+        self.environment["ROCI_BIND"] = ",".join(chosen)
         super().start()
-        addresses = len(self.environment["ROCI_BIND"].split(","))
+        addresses = len(chosen)
         self.wait_for_output(r"(?s)" + r"ROCI is ready on http\S+.*?" * addresses, seconds)
         self.urls = re.findall(r"ROCI is ready on (http\S+)", self.latest_output)
         self.urls = [url.rstrip("/") for url in self.urls]

@@ -69,7 +69,7 @@ def get(api: Client, path: str) -> dict[str, Any]:
     return found
 
 
-def ended(api: Client, operation_id: str, seconds: float = 40) -> dict[str, Any]:
+def ended(api: Client, operation_id: str, seconds: float = 90) -> dict[str, Any]:
     """An operation, when it has ended."""
 
     def look() -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ class SeedAgent:
     def say_raw(self, text: str) -> None:
         self.socket.send(text)
 
-    def hear(self, seconds: float = 10) -> dict[str, Any]:
+    def hear(self, seconds: float = 30) -> dict[str, Any]:
         """The next message. TimeoutError when none comes, ConnectionClosed when none will."""
         message: dict[str, Any] = json.loads(self.socket.recv(timeout=seconds))
         return message
@@ -50,7 +50,7 @@ class SeedAgent:
         self.say("result", command_id=command.get("command_id"), success=success, output=output)
         return command
 
-    def closed(self, seconds: float = 10) -> int:
+    def closed(self, seconds: float = 30) -> int:
         """The code with which the server hangs up, 1006 for none; what it says before is dropped."""
         try:
             while True:

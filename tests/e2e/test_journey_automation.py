@@ -68,9 +68,14 @@ class Job:
 
 @pytest.fixture
 def job(
-    new_server: Callable[..., Server], new_agent: Callable[..., Agent], engine: str, tmp_path: Path
+    new_server: Callable[..., Server],
+    new_agent: Callable[..., Agent],
+    engine: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Job]:
-    server = new_server(environment={"ROCI_AUTOMATION__WAIT": "2"})
+    """Its server waits 20 seconds for what is done, or as long as the parameter says."""
+    server = new_server(environment={"ROCI_AUTOMATION__WAIT": getattr(request, "param", "20")})
     admit(server.api, {"type": "any"})
     name = unique("builder")
     environment = {"DOCKER_CONFIG": str(tmp_path / "docker")}
@@ -125,6 +130,7 @@ def test_a_job_logs_in_deploys_runs_a_command_and_logs_out(
     assert files_with(SECRET, *places) == [] and files_with(PASSWORD, *places) == []
 
 
+@pytest.mark.parametrize("job", ["2"], indirect=True)
 def test_what_takes_long_runs_on_and_what_takes_too_long_is_ended(job: Job, tmp_path: Path) -> None:
     key, server_id = job.key(), job.host["id"]
     wait = f"until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo went"
@@ -134,11 +140,14 @@ def test_what_takes_long_runs_on_and_what_takes_too_long_is_ended(job: Job, tmp_
     assert job.ended(key, begun["operation_id"])["result"]["stdout"] == "went\n"
 
     late = f"echo begun; echo $$ > {tmp_path}/pid; sleep 600 & sleep 600"
-    status, begun = job.curl(key, "/exec", {"server_id": server_id, "command": late, "timeout_seconds": 1})
+    status, begun = job.curl(key, "/exec", {"server_id": server_id, "command": late, "timeout_seconds": 3})
     ended = job.ended(key, begun["operation_id"])
     assert (ended["status"], ended["result"]["exit_code"], ended["result"]["stdout"]) == ("timeout", 124, "begun\n")
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/cwd").exists()
 
+
+def test_a_command_in_a_folder_that_is_not_there_fails_at_once(job: Job) -> None:
+    key, server_id = job.key(), job.host["id"]
     nowhere = {"command": "true", "working_directory": "/nowhere"}
     status, failed = job.curl(key, "/exec", {"server_id": server_id, **nowhere})
     assert (status, failed["status"], failed["exit_code"]) == (200, "failed", 126) and failed["stderr"]
@@ -178,12 +187,12 @@ class Published:
     def post(self, path: str, body: dict[str, Any]) -> requests.Response:
         text = json.dumps(body, indent=self.indent, separators=None if self.indent else (",", ":"))
         headers = {"Content-Type": "application/json"}
-        return self.session.post(f"{self.job.server.url}{BASE}{path}", text, headers=headers, timeout=30)
+        return self.session.post(f"{self.job.server.url}{BASE}{path}", text, headers=headers, timeout=60)
 
     def get(self, path: str) -> requests.Response:
         """With a content type and no content."""
         headers = {"Content-Type": "application/json"}
-        return self.session.get(f"{self.job.server.url}{BASE}{path}", headers=headers, timeout=30)
+        return self.session.get(f"{self.job.server.url}{BASE}{path}", headers=headers, timeout=60)
 
     def polled(self, operation_id: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:

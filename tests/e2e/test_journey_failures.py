@@ -38,8 +38,16 @@ NewAgent = Callable[..., Agent]
 
 @pytest.fixture
 def server(engine: str, new_server: NewServer, tmp_path: Path) -> Server:
-    settings = {"ROCI_AGENT__VOLUME_BASE": str(tmp_path / "volumes"), "ROCI_AGENT__DOCKER_HOST": engine}
-    return new_server(local_agent=True, environment={**QUICK, **settings, "ROCI_OPERATIONS__DEPLOY_TIMEOUT": "5"})
+    return _server(new_server, engine, tmp_path, deploy_timeout=60)
+
+
+def _server(new_server: NewServer, engine: str, tmp_path: Path, deploy_timeout: int) -> Server:
+    settings = {
+        "ROCI_AGENT__VOLUME_BASE": str(tmp_path / "volumes"),
+        "ROCI_AGENT__DOCKER_HOST": engine,
+        "ROCI_OPERATIONS__DEPLOY_TIMEOUT": str(deploy_timeout),
+    }
+    return new_server(local_agent=True, environment={**QUICK, **settings})
 
 
 @pytest.fixture
@@ -128,8 +136,9 @@ def test_a_file_that_is_none_is_refused_with_the_place(server: Server, compose: 
 
 
 def test_a_deploy_that_takes_too_long_is_ended(
-    server: Server, docker_client: docker.DockerClient, image: str, project: str
+    new_server: NewServer, engine: str, tmp_path: Path, image: str, project: str
 ) -> None:
+    server = _server(new_server, engine, tmp_path, deploy_timeout=5)
     app = App(server.api, project, stack(gated(image)), agent(server.api)["id"])
     error = failure(app, "timed_out")
     assert "5 s" in error
@@ -161,14 +170,14 @@ def silent_engine(tmp_path: Path) -> Iterator[str]:
 def test_an_engine_that_stops_answering(
     new_server: NewServer, new_agent: NewAgent, silent_engine: str, backend: str
 ) -> None:
-    server = new_server(environment={**QUICK, "ROCI_OPERATIONS__DEPLOY_TIMEOUT": "14"})
+    server = new_server(environment={**QUICK, "ROCI_OPERATIONS__DEPLOY_TIMEOUT": "25"})
     admit(server.api, {"type": "any"})
     new_agent(server.url, "mute", docker_host=silent_engine)
     host = agent(server.api, "mute")
     app = App(server.api, unique("mute"), stack({"web": {"image": "any"}}), host["id"], backend=backend)
     operation = app.begin("deploy")
     seen = f"/api/v1/agents/{host['id']}/containers"
-    wait_for(lambda: get(server.api, seen)["engine_error"], 15, "word of the engine")
+    wait_for(lambda: get(server.api, seen)["engine_error"], 60, "word of the engine")
     found = get(server.api, seen)
     assert found["current"] is False and found["containers"] is None and "does not answer" in found["engine_error"]
     assert ended(server.api, operation)["status"] in ("failed", "timed_out")

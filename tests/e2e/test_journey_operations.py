@@ -74,7 +74,7 @@ def test_a_command_runs_and_its_secret_is_only_for_who_gave_it(host: Host) -> No
 
 def test_a_command_is_killed_at_its_time_with_all_it_began(host: Host, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    done = host.run(f"sleep 1000 & echo $! $$ > {pids}; echo begun; wait", timeout_seconds=1)
+    done = host.run(f"sleep 1000 & echo $! $$ > {pids}; echo begun; wait", timeout_seconds=3)
     assert (done["status"], done["exit_code"], done["stdout"]) == ("timed_out", 124, "begun\n")
     for pid in pids.read_text().split():
         wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists(), PATIENCE, f"the end of process {pid}")

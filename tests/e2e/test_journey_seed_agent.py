@@ -55,7 +55,7 @@ def test_it_waits_for_approval_and_hears_of_it(server: Server) -> None:
         told = h1.hear()
         assert (told["type"], told["status"], told["agent_id"]) == ("registration_response", "approved", row["id"])
         assert server.api.post(f"{path}/approve")[0] == 409
-    wait_for(lambda: not get(server.api, path)["connected"], 2, "its going away being noticed")
+    wait_for(lambda: not get(server.api, path)["connected"], 20, "its going away being noticed")
     with SeedAgent(server.url) as again:
         assert again.register("h1") | {"agent_token": ""} == told | {"agent_token": ""}, "the same, without a token"
 
@@ -70,7 +70,7 @@ def test_it_is_rejected_with_a_reason_and_not_connected_any_more(server: Server)
     with SeedAgent(server.url) as again:
         assert again.register("h1")["status"] == "rejected"
         assert again.closed() == 4003
-    wait_for(lambda: not get(server.api, path)["connected"], 5, "it counts as gone")
+    wait_for(lambda: not get(server.api, path)["connected"], 20, "it counts as gone")
     assert get(server.api, "/api/v1/health")["agents"] == 0
 
 
@@ -106,7 +106,7 @@ def test_a_one_time_code_opens_once(new_server: NewServer) -> None:
 
 
 def test_a_window_of_time_closes(server: Server) -> None:
-    admit(server.api, {"type": "time_window", "seconds": 2})
+    admit(server.api, {"type": "time_window", "seconds": 5})
     began = time.monotonic()
     assert status_of(server, "early") == "approved"
 
@@ -114,7 +114,7 @@ def test_a_window_of_time_closes(server: Server) -> None:
         _, decision = server.api.post("/api/v1/policies/dry-run", {"hostname": "x", "ip_address": "127.0.0.1"})
         return bool(decision["status"] == "pending")
 
-    wait_for(is_closed, 5, "the end of the window")
+    wait_for(is_closed, 30, "the end of the window")
     assert time.monotonic() - began > 1
     assert status_of(server, "late") == "pending"
 
@@ -170,7 +170,9 @@ def test_it_may_leave_out_which_command_a_result_is_for(server: Server, h1: Seed
     assert ended(server.api, operation)["status"] == "succeeded"
     h1.say("result", success=False, output="out of the blue")
     h1.beat()
-    wait_for(lambda: get(server.api, f"/api/v1/agents/{app.state['agent_id']}/containers")["current"], 5, "a heartbeat")
+    wait_for(
+        lambda: get(server.api, f"/api/v1/agents/{app.state['agent_id']}/containers")["current"], 20, "a heartbeat"
+    )
     assert app.status == "running", "a result of nothing changes nothing"
 
 
@@ -178,7 +180,7 @@ def test_what_it_says_of_its_containers_is_shown(server: Server, h1: SeedAgent) 
     host = agent(server.api, "h1")
     h1.beat({"id": "c1", "name": "web", "image": "nginx", "status": "running"})
     seen = f"/api/v1/agents/{host['id']}/containers"
-    found = wait_for(lambda: get(server.api, seen)["containers"], 5, "its containers")
+    found = wait_for(lambda: get(server.api, seen)["containers"], 20, "its containers")
     assert [found[0][field] for field in ("id", "name", "image", "status")] == ["c1", "web", "nginx", "running"]
 
 
@@ -188,7 +190,7 @@ def test_gone_it_is_not_asked_and_back_it_is_the_same(server: Server, h1: SeedAg
     operation = app.begin("deploy")
     h1.hear()
     h1.socket.close()
-    agent(server.api, "h1", seconds=2, connected=False)
+    agent(server.api, "h1", connected=False)
     status, body = server.api.post(f"{App(server.api, unique('a2'), COMPOSE).path}/deploy", {"agent_id": host["id"]})
     assert (status, body["error"]["code"]) == (400, "bad_request")
     with SeedAgent(server.url) as again:
@@ -204,7 +206,7 @@ def test_gone_it_is_not_asked_and_back_it_is_the_same(server: Server, h1: SeedAg
 
 
 def test_a_silent_one_counts_as_gone(new_server: NewServer) -> None:
-    server = new_server(environment={"ROCI_LINKS__STALE_AFTER": "1"})
+    server = new_server(environment={"ROCI_LINKS__STALE_AFTER": "3"})
     admit(server.api, {"type": "any"})
     with SeedAgent(server.url) as h1:
         h1.register("h1")
