@@ -113,7 +113,7 @@ _made: WeakKeyDictionary[Live, tuple[bytes, Mapping[str, Owner], list[ContainerR
 
 def of_host(live: Live, whose: Owners) -> list[ContainerRow] | None:
     """In order of rank. None: nobody knows."""
-    if live.reported is None or not (live.is_connected and live.is_approved):
+    if live.reported is None or not (live.is_current and live.is_approved):
         return None
     mine = whose.get(live.host.id, {})
     reported, owned, rows = _made.get(live, (b"", {}, []))
@@ -156,8 +156,7 @@ def _owner(told: wire.Container, whose: Mapping[str, Owner]) -> Owner | None:
 def everywhere(roci: Roci, whose: Owners) -> Iterator[ContainerRow]:
     """Of all hosts whose containers are known."""
     for live in list(roci.part(Hub).roster.values()):
-        if live.is_current:
-            yield from of_host(live, whose) or ()
+        yield from of_host(live, whose) or ()
 
 
 def unknown(roci: Roci) -> list[str]:
