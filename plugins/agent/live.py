@@ -28,7 +28,7 @@ class Live:
         self.last_seen: datetime.datetime | None = host.last_seen
         self.reported: bytes | None = None  # its containers, as JSON; None: not since this process started
         self.engine_error: str | None = None
-        self.engine_answers = True  # as it said last
+        self._answered: Link | None = None  # the connection on which its engine answered last; None: it does not now
         self.running_apps: deque[frozenset[App]] = deque(maxlen=3)  # of the last heartbeats
         self._running: frozenset[App] = frozenset()  # of the containers reported last
         self.version = 0
@@ -52,8 +52,8 @@ class Live:
 
     @property
     def is_current(self) -> bool:
-        """What it reported last is how things are: it is connected, and its engine answers."""
-        return self.is_connected and self.reported is not None and self.engine_answers
+        """What it reported last is how things are: it told since it is connected, and its engine answers."""
+        return self.link is not None and self.link is self._answered
 
     @property
     def containers(self) -> list[wire.Container] | None:
@@ -78,10 +78,13 @@ class Live:
         self.touch()
         if not self.is_approved:
             return None
-        self.engine_error, self.engine_answers = beat.engine_error, not beat.engine_error
+        self.engine_error = beat.engine_error
+        if beat.engine_error:
+            self._answered = None
         reported = bytes(beat.containers)
         if not reported or reported == b"null":
             return None
+        self._answered = None if beat.engine_error else self.link
         found = None
         if reported != self.reported:
             reported, count = wire.first_containers(reported)

@@ -54,7 +54,7 @@ class Changes:
         self._readers: set[Reader] = set()
         self._process = secrets.token_hex(4)  # moments of others mean nothing to this one
         self._last: dict[str, int] = {}  # when each topic changed, in nanoseconds
-        self._ills: dict[str, str | None] = {}  # what ails the engine of each host
+        self._ills: dict[str, tuple[str | None, bool]] = {}  # what ails each engine, and whether it is known what runs
         self._beats_told = 0.0
 
     def note(self, *topics: str) -> None:
@@ -68,14 +68,15 @@ class Changes:
     def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
         id = live.host.id
         self.note(f"host/{id}", *(["containers", f"containers/{id}"] if containers is not None else []))
-        if self._ills.get(live.host.id) != live.engine_error:
-            self._ills[live.host.id] = live.engine_error
-            self.note("hosts", "containers")
+        if self._ills.get(id) != (how := (live.engine_error, live.is_current)):
+            self._ills[id] = how
+            self.note("hosts", "containers", f"containers/{id}")
         if (at := time.monotonic()) >= self._beats_told + BEATS:
             self._beats_told = at
             self.note("beats")
 
     def left(self, live: Live) -> None:
+        self._ills.pop(live.host.id, None)
         self.note("hosts", f"host/{live.host.id}")
 
     def forget(self, host_id: str) -> None:

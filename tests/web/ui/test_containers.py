@@ -10,6 +10,7 @@ from quart.typing import TestClientProtocol as Client
 from roci import Roci
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
+from roci_plugins.web.live import Changes
 
 from .reading import EVIL, send, text
 from .test_hosts import RUNS, comes, someone, ticked
@@ -79,6 +80,26 @@ async def test_what_runs_on_a_host_that_is_away_is_unknown(client: Client, roci:
     await until(lambda: not roci.part(Hub).connected)
     page = await text(client, "/containers")
     assert "is unknown" in page and "nas" in page and "alert(1)" not in page
+
+
+async def test_what_runs_is_unknown_until_a_host_that_is_back_has_told(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        host = await comes(roci, agent, "nas", RUNS)
+        token = {"agent_id": agent.agent_id, "agent_token": agent.agent_token}
+        await agent.hang_up()
+        await until(lambda: not roci.part(Hub).connected)
+    async with scripted_agent(roci) as back:
+        await back.register("nas", protocol=2, **token)
+        await until(lambda: roci.part(Hub).connected)
+        for page in ("/containers", host, "/hosts"):
+            assert "nknown" in (await text(client, page)).partition("<main")[2], page
+        assert "Logs of web" not in await text(client, "/containers")
+        following = roci.part(Changes).follow({"containers"})
+        assert (await anext(following)).event == "ready"
+        await back.say("heartbeat", containers=[RUNS])
+        assert (await anext(following)).event == "containers"  # though they are the same as before
+        await following.aclose()  # type: ignore[attr-defined]
+        assert "Logs of web" in await text(client, "/containers")
 
 
 async def test_several_are_restarted_and_it_says_what_became_of_each(client: Client, roci: Roci) -> None:

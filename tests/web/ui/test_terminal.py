@@ -414,7 +414,7 @@ async def test_a_host_that_leaves_an_open_page_is_told_there(client: Client, roc
     paths = [f"/hosts/{pi.agent_id}/terminal", f"/applications/{app.id}/terminal"]
     live = roci.part(Hub).roster[pi.agent_id]
     await pi.say("heartbeat", engine_error="it does not answer")
-    await until(lambda: not live.engine_answers)
+    await until(lambda: not live.is_current)
     for path in paths:
         part = await text(client, f"{path}?part=start&container=web")
         assert "Which containers run is unknown now" in part and "not running now" not in part
