@@ -24,7 +24,7 @@ from roci_plugins.domain import alerts
 from roci_plugins.work.alerts.live import Judge
 from roci_plugins.work.updates import Updates
 
-from .bed import Agent, Client, Server, unique, wait_for
+from .bed import Agent, Client, Server, free_port, unique, wait_for
 from .engines import archive, unavailable
 from .journey import QUICK, admit, agent, get
 
@@ -202,9 +202,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("docker-registry")
     if program is None:
         unavailable("newer images need docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     (tmp_path / "registry.yml").write_text(
         f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{address}'}}\n"
         f"storage: {{filesystem: {{rootdirectory: {tmp_path}/blobs}}}}\n"

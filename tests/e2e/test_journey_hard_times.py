@@ -78,8 +78,8 @@ def test_a_thousand_malformed_frames_leave_the_server_as_it_was(server: Server) 
         assert {4000, 4001} <= set(codes) <= {4000, 4001, 1006}, "1006: the reason was lost in what we still sent"
         well.beat({"id": "c", "name": "n", "image": "i", "status": "running"})
         seen = f"/api/v1/agents/{agent(server.api, 'well')['id']}/containers"
-        wait_for(lambda: get(server.api, seen)["current"], 5, "a heartbeat among all that")
-        wait_for(lambda: get(server.api, "/api/v1/health")["agents"] == 1, 5, "the others being gone")
+        wait_for(lambda: get(server.api, seen)["current"], 20, "a heartbeat among all that")
+        wait_for(lambda: get(server.api, "/api/v1/health")["agents"] == 1, 20, "the others being gone")
     assert "Traceback" not in server.output
 
 

@@ -126,7 +126,7 @@ def test_a_server_killed_during_a_deploy_hears_the_end_of_it(
 def test_a_server_killed_during_a_deploy_that_goes_on_waits_for_it(
     new_server: NewServer, new_agent: NewAgent, docker_client: docker.DockerClient, image: str, project: str
 ) -> None:
-    server = new_server(environment={**QUICK, "ROCI_LINKS__GRACE": "8"})
+    server = new_server(environment={**QUICK, "ROCI_LINKS__GRACE": "30"})
     admit(server.api, {"type": "any"})
     new_agent(server.url, "box")
     host = agent(server.api, "box")

@@ -120,7 +120,7 @@ def test_what_a_plugin_brought_is_missed_when_it_is_left_out(new_server: NewServ
     server.start()
     with SeedAgent(server.url) as nas:
         assert nas.register("nas-7")["status"] == "pending", "a policy that cannot be read matches nobody"
-        wait_for(lambda: "is left out" in server.latest_output, 5, "the log to say so")
+        wait_for(lambda: "is left out" in server.latest_output, 20, "the log to say so")
         status, body = server.api.post(f"{app.path}/deploy", {"agent_id": "00000000-0000-4000-8000-000000000000"})
         assert status in (400, 404), body
         assert app.status == "stopped"

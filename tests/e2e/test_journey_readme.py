@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import docker
 import pytest
 import requests
 
-from .bed import PASSWORD, ROCI, Client, Server
+from .bed import PASSWORD, ROCI, Client, Server, free_port
 from .engines import PAGE, unavailable
 from .journey import QUICK, containers, get
 
@@ -36,11 +35,6 @@ def fresh(engine: str, tmp_path: Path) -> Iterator[Server]:
     yield server
     server.end()
     print(server.output)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def test_from_nothing_to_a_running_stack(
