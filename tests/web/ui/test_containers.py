@@ -75,6 +75,12 @@ async def test_the_name_of_a_container_leads_to_its_log_and_below_it_to_a_termin
         assert '<td class="name">pi web<' in page and "/logs?" not in page and "/terminal?" not in page
 
 
+async def test_those_that_are_ticked_are_stopped_only_after_a_question(client: Client, nas: ScriptedAgent) -> None:
+    before, _id, asked = (await text(client, "/containers")).partition('id="stop-ticked"')
+    assert 'popovertarget="stop-ticked"' in before and 'formaction="/containers/stop"' not in before
+    assert '<button formaction="/containers/stop" form="acts">Stop them</button>' in asked
+
+
 async def test_what_runs_on_a_host_that_is_away_is_unknown(client: Client, roci: Roci, nas: ScriptedAgent) -> None:
     await nas.hang_up()
     await until(lambda: not roci.part(Hub).connected)
