@@ -103,3 +103,19 @@ def test_whoever_is_signed_out_meanwhile_is_told_and_comes_back_without_losing_t
     page.evaluate("() => window.dispatchEvent(new Event('focus'))")
     expect(page.locator("#signed-out")).to_be_hidden()
     visitor.context.close()
+
+
+def test_a_visitor_forgives_what_is_said_of_a_request_that_was_taken_away_and_of_no_other(visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto("/hosts")
+    page.route("**/lost", lambda route: route.abort("aborted"))
+    page.route("**/refused", lambda route: route.abort("connectionrefused"))
+    for path in ("/lost", "/refused"):
+        assert visitor.complaints == []
+        with page.expect_event("requestfailed", lambda request: request.resource_type == "xhr"):
+            page.evaluate("path => { htmx.ajax('GET', path, 'main').catch(() => {}); }", path)
+        with page.expect_event("pageerror"):
+            page.evaluate("path => { fetch(path); }", path)
+        page.evaluate("document.title")  # what was said before is here
+    assert {"htmx:sendError", "Failed to fetch"} <= {said.partition(",")[0] for said in visitor.complaints}
+    visitor.complaints.clear()
