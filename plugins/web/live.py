@@ -1,9 +1,9 @@
 """What changed, told to open pages by one stream each: names of topics, once a second. They ask for the rest.
 
 Topics: `hosts` (they came, went, were decided on), `beats` (how any of them is doing, and what the clock alone changes:
-told every fifteen seconds at least), `containers` (others than before), `containers/ID` (those of one host), `host/ID`
-(all of one host), `applications`, `operations`, `operations/ID` (those on one host), `alerts`, `policies`, `any`
-(whatever is kept in the audit), and else the noun of an event: `channel`, `role`, `token`.
+told every fifteen seconds at least), `containers` (others than before), `containers/ID` (which there are on one host,
+not how they are), `host/ID` (all of one host), `applications`, `operations`, `operations/ID` (those on one host),
+`alerts`, `policies`, `any` (whatever is kept in the audit), and else the noun of an event: `channel`, `role`, `token`.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Changes:
         self._process = secrets.token_hex(4)  # moments of others mean nothing to this one
         self._last: dict[str, int] = {}  # when each topic changed, in nanoseconds
         self._ills: dict[str, tuple[str | None, bool]] = {}  # what ails each engine, and whether it is known what runs
+        self._names: dict[str, frozenset[tuple[str, str]]] = {}  # ids and names of the containers of each host
         self._beats_told = 0.0
 
     def note(self, *topics: str) -> None:
@@ -67,7 +68,11 @@ class Changes:
 
     def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
         id = live.host.id
-        self.note(f"host/{id}", *(["containers", f"containers/{id}"] if containers is not None else []))
+        self.note(f"host/{id}", *(["containers"] if containers is not None else []))
+        names = frozenset((each.id, each.name) for each in containers or ())
+        if containers is not None and self._names.get(id) != names:
+            self._names[id] = names
+            self.note(f"containers/{id}")
         if self._ills.get(id) != (how := (live.engine_error, live.is_current)):
             self._ills[id] = how
             self.note("hosts", "containers", f"containers/{id}")
@@ -82,8 +87,9 @@ class Changes:
     def forget(self, host_id: str) -> None:
         """A host that is no more."""
         self._ills.pop(host_id, None)
-        for topic in (f"host/{host_id}", f"operations/{host_id}"):
-            self._last.pop(topic, None)
+        self._names.pop(host_id, None)
+        for about in ("host", "containers", "operations"):
+            self._last.pop(f"{about}/{host_id}", None)
 
     def moment(self, at: int) -> str:
         """How a page says which moment of this process it shows."""
@@ -107,12 +113,17 @@ class Changes:
         self._readers.add(reader)
         try:
             yield ServerSent("ready", __version__)
+            beats_at = time.monotonic()
             while True:
                 try:
                     async with asyncio.timeout(ALIVE):
                         changed = await reader.take()
                 except TimeoutError:
-                    changed = {"alive"} | topics & {"beats"}
+                    changed = {"alive"}
+                if "alive" in changed or time.monotonic() >= beats_at + ALIVE:
+                    changed |= topics & {"beats"}
+                if "beats" in changed:
+                    beats_at = time.monotonic()
                 for topic in sorted(changed):
                     yield ServerSent(topic, "")
                 await asyncio.sleep(PAUSE)

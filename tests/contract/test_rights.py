@@ -75,7 +75,7 @@ def methods(route: Route) -> Iterable[str]:
 def case(app: Quart, route: Route, method: str, contested: bool) -> Case:
     view = app.view_functions[route.endpoint]
     note = documented(view)
-    values: dict[str, Any] = dict.fromkeys(route.arguments, 1 if "int:" in route.rule else THING)
+    values: dict[str, Any] = dict.fromkeys(route.arguments, 1 if "<int" in route.rule else THING)
     asked = {field for _, field, _, _ in string.Formatter().parse(note.on) if field} - values.keys()
     query = {name: QUERIED[name] for name in asked}
     spoken: dict[str, str] = {surface: media for media, surface in MEDIA.items()}

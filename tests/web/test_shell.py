@@ -126,6 +126,23 @@ async def test_a_page_hears_nothing_twice_that_it_shows(roci: Roci, monkeypatch:
     await following.aclose()  # type: ignore[attr-defined]
 
 
+async def test_which_containers_there_are_is_not_told_anew_when_one_of_them_grows_older(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent:
+        await agent.register("nas")
+        await enrol.approve(roci, agent.agent_id)
+        box = {"id": "0123456789ab", "name": "box", "status": "running"}
+        await agent.say("heartbeat", containers=[{**box, "state": "Up 1 minute"}])
+        await until(lambda: roci.part(Hub).roster[agent.agent_id].containers)
+        following = roci.part(Changes).follow({"containers", f"containers/{agent.agent_id}"})
+        assert (await anext(following)).event == "ready"
+        for told in ({**box, "state": "Up 2 minutes"}, {**box, "name": "other"}):
+            await agent.say("heartbeat", containers=[told])
+            async with asyncio.timeout(30):
+                assert (await anext(following)).event == "containers"
+        assert (await anext(following)).event == f"containers/{agent.agent_id}"
+        await following.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_page_hears_that_an_engine_no_longer_answers(roci: Roci) -> None:
     async with scripted_agent(roci) as agent:
         await agent.register("nas")

@@ -58,6 +58,14 @@ const roci = {
     document.body.addEventListener("live", (event) => heard(event.detail));
   },
 
+  // What this page shows, by a name for it, is not there any more, or it is again.
+  gone: new Set(),
+
+  isGone(what, is) {
+    roci.gone[is ? "add" : "delete"](what);
+    document.getElementById("gone").hidden = !roci.gone.size;
+  },
+
   // This topic changed: its parts renew themselves.
   tell(topic) {
     document.body.dispatchEvent(new CustomEvent(`live-${topic.replaceAll("/", "-")}`));
@@ -206,17 +214,16 @@ document.addEventListener("DOMContentLoaded", () => {
   const stream = document.body.dataset.live ? new LiveStream(document.body.dataset.live) : null;
   document.body.addEventListener("htmx:afterSwap", (event) => roci.localTimes(document.getElementById(event.target.id) || document));
   // What was removed, or is not for this reader any more, is not shown as if it were as it was.
-  const gone = new Set();
-  let again = AGAIN;
+  const waits = new Map(); // of parts that failed
   document.body.addEventListener("htmx:afterRequest", ({ target, detail: { successful, xhr } }) => {
     if (!target.matches('[hx-trigger*="live-"]')) return;
-    if (successful) again = AGAIN;
+    if (successful) waits.delete(target.id);
     else if (xhr.status === 0 || xhr.status === 429 || xhr.status >= 500) {
-      stream?.renewIn(again);
-      again = Math.min(again * 2, AGAIN_AT_MOST);
+      const wait = waits.get(target.id) ?? AGAIN;
+      waits.set(target.id, Math.min(wait * 2, AGAIN_AT_MOST));
+      stream?.renewIn(wait);
     }
-    gone[xhr.status === 403 || xhr.status === 404 ? "add" : "delete"](target.id);
-    document.getElementById("gone").hidden = !gone.size;
+    roci.isGone(target.id, xhr.status === 403 || xhr.status === 404);
   });
   document.body.addEventListener("htmx:responseError", (event) => {
     if (event.detail.xhr.status === 401) roci.checkSession();

@@ -16,6 +16,7 @@ const UNITS = {
   rate: (value) => `${bytes(value)}/s`,
   number: (value) => value.toFixed(2),
 };
+const SETTLED = 5000; // milliseconds of a page's life before it loads itself anew
 const FIGURES = { ...UNITS, percent: (value) => `${value.toFixed(1)} %` }; // in the tables there is room
 
 function colour(name) {
@@ -86,9 +87,10 @@ class Charts {
 
   async load() {
     const answer = await fetch(this.box.dataset.source, { headers: { Accept: "application/json" } }).catch(() => null);
-    if (answer?.ok) this.draw(await answer.json());
-    else if (answer?.status === 401) roci.checkSession();
-    else if (answer?.status === 403 || answer?.status === 404) document.getElementById("gone").hidden = false;
+    if (!answer) return;
+    roci.isGone("charts", answer.status === 403 || answer.status === 404);
+    if (answer.ok) this.draw(await answer.json());
+    else if (answer.status === 401) roci.checkSession();
   }
 
   renew() {
@@ -99,9 +101,10 @@ class Charts {
 
   draw(told, anew = false) {
     const places = [...this.box.querySelectorAll(".chart-card")].map((card) => card.id);
-    if (places.join() !== told.charts.map((chart) => `chart-${chart.name}`).join()) return location.reload(); // some came, or went
+    const isOther = places.join() !== told.charts.map((chart) => `chart-${chart.name}`).join();
+    if (isOther && performance.now() > SETTLED) return location.reload(); // some came, or went
     this.shown = told;
-    for (const chart of told.charts) {
+    for (const chart of told.charts.filter(({ name }) => places.includes(`chart-${name}`))) {
       this.figure(chart);
       if (window.uPlot) this.plot(chart, anew);
     }

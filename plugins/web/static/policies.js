@@ -41,6 +41,8 @@
       if (answer.status === 401) return void roci.checkSession();
       take(await (await fetch(location.href)).text());
       document.getElementById("told").textContent = document.getElementById("told").dataset.failed;
+    } catch {
+      document.getElementById("told").textContent = document.getElementById("told").dataset.lost;
     } finally {
       saving -= 1;
     }

@@ -78,6 +78,16 @@ class HostRow:
         return max(found, default=None)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A host that a form offers."""
+
+    id: str
+    name: str
+    state: str  # online, offline
+    is_here: bool
+
+
 def live(roci: Roci, host_id: str) -> Live:
     """A host as it is now. Raises NotFound."""
     found = roci.part(Hub).roster.get(host_id)
@@ -128,14 +138,16 @@ def sees(roci: Roci, who: Actor, host_id: str) -> bool:
     return roci.may(who, "hosts.read", f"host/{host_id}")
 
 
-def choosable(roci: Roci, who: Actor, *chosen: str | None) -> list[HostRow]:
+def choosable(roci: Roci, who: Actor, *chosen: str | None) -> list[Choice]:
     """The hosts that forms offer somebody: those that were let in and that they may see, by name.
 
     `chosen`: the ids of hosts that are chosen already; a form that left them out would take them back.
     """
-    rows = [row for row in host_rows(roci) if row.state in ("online", "offline")]
-    offered = (row for row in rows if row.id in chosen or sees(roci, who, row.id))
-    return sorted(offered, key=lambda row: row.name.lower())
+    let_in = [live for live in roci.part(Hub).roster.values() if live.is_approved]
+    offered = [live for live in let_in if live.host.id in chosen or sees(roci, who, live.host.id)]
+    states = {True: "online", False: "offline"}
+    found = [Choice(it.host.id, it.host.hostname, states[it.is_connected], it.host.local) for it in offered]
+    return sorted(found, key=lambda each: each.name.lower())
 
 
 def readable(roci: Roci, who: Actor, apps: Iterable[Application]) -> list[Application]:

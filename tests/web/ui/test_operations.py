@@ -16,9 +16,9 @@ from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
 from roci_plugins.web.ui.activity import doings
-from roci_plugins.web.ui.activity.operations import MARK
 from roci_plugins.work import deploy, enrol
 from roci_plugins.work.operate import Operator
+from roci_plugins.work.run import MARK
 
 from .reading import EVIL, send, text
 

@@ -16,8 +16,7 @@ from ....domain.operations import KEPT, Operation
 from ....surfaces.http import actor, needs, returns, roci, server, signed_in
 from ....surfaces.stream import ServerSent, stream
 from ....work.operate import Operator
-from ....work.run import MARK as MARK
-from ....work.run import Run
+from ....work.run import MARK, Run
 from ... import shell
 from ...forms import sent
 from ...language import _

@@ -135,7 +135,7 @@ async def _form(name: str, typed: Typed, own: list[fields.Filled], wrong: Mappin
     return page, 422 if wrong else 200
 
 
-async def _hosts() -> list[shown.HostRow]:
+async def _hosts() -> list[shown.Choice]:
     return shown.choosable(server(), await actor())
 
 

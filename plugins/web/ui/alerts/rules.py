@@ -88,7 +88,7 @@ async def index() -> Any:
     return await _index(NEW, [request.args["host"]] if request.args.get("host") else [])
 
 
-def _ruled(who: Actor) -> list[shown.HostRow]:
+def _ruled(who: Actor) -> list[shown.Choice]:
     """The hosts that somebody may give rules to, by name."""
     return [row for row in shown.choosable(server(), who) if server().may(who, "thresholds.create", resource(row.id))]
 
