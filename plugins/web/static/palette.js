@@ -1,6 +1,8 @@
 // The command palette, the keys of every page, and the menu of narrow ones.
 "use strict";
 
+const TOGETHER = 1500; // milliseconds in which the second key of two follows, by when they were pressed
+
 class Palette {
   constructor(dialog) {
     this.dialog = dialog;
@@ -138,7 +140,7 @@ class Keys {
   constructor(palette) {
     this.palette = palette;
     this.dialog = document.getElementById("keys");
-    this.isGoing = false;
+    this.began = -Infinity; // when `g` was pressed
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
     document.addEventListener("keydown", (event) => this.pressed(event));
   }
@@ -152,20 +154,14 @@ class Keys {
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-    if (this.isGoing) this.goes(event);
+    if (event.timeStamp - this.began < TOGETHER) this.goes(event);
     else if (event.key === "/") this.toFilter(event);
     else if (event.key === "?") this.dialog.showModal();
-    else if (event.key === "g") this.begins();
-  }
-
-  begins() {
-    this.isGoing = true;
-    clearTimeout(this.later);
-    this.later = setTimeout(() => (this.isGoing = false), 1500);
+    else if (event.key === "g") this.began = event.timeStamp;
   }
 
   goes(event) {
-    this.isGoing = false;
+    this.began = -Infinity;
     const there = [...this.dialog.querySelectorAll("[data-go]")].find((each) => each.dataset.go === event.key);
     if (there) location.assign(there.dataset.path);
   }
