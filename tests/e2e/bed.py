@@ -198,6 +198,7 @@ class Server(Process):
             "ROCI_DATA_DIR": str(self.data_dir),
             "ROCI_ADMIN_PASSWORD": PASSWORD,
             "ROCI_LOCAL_AGENT": str(local_agent).lower(),
+            "ROCI_AGENT__VOLUME_BASE": str(folder / "volumes"),
         }
         super().__init__([ROCI, "serve"], folder / "server.log", {**settings, **(environment or {})})
 

@@ -162,10 +162,9 @@ def test_a_server_whose_agent_never_comes_back_gives_the_deploy_up(
 
 
 def test_a_server_killed_with_its_own_agent_explains_what_became_of_the_deploy(
-    new_server: NewServer, docker_client: docker.DockerClient, image: str, project: str, tmp_path: Path
+    new_server: NewServer, docker_client: docker.DockerClient, image: str, project: str
 ) -> None:
-    settings = {**QUICK, "ROCI_AGENT__VOLUME_BASE": str(tmp_path / "volumes")}
-    server = new_server(local_agent=True, environment=settings)
+    server = new_server(local_agent=True, environment=QUICK)
     app = App(server.api, project, stack(gated(image)), agent(server.api)["id"])
     operation = deploying(app, docker_client)
     server.kill9()
