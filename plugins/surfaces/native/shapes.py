@@ -282,7 +282,7 @@ def containers(live: Live) -> dict[str, Any]:
     return {
         "containers": found,
         "total": None if found is None else len(found),
-        "current": live.is_connected and live.reported is not None and live.engine_error is None,
+        "current": live.is_current,
         "last_seen": wire_time(live.last_seen),
         "engine_error": live.engine_error,
     }

@@ -247,6 +247,14 @@ async def test_the_containers_of_a_host_that_is_away_are_unknown_never_none(roci
     await until(lambda: roci.part(Hub).connected == 0)
     shown = (await api("GET", path))[1]
     assert shown["current"] is False and shown["containers"][0]["id"] == "c1"
+    async with scripted_agent(roci) as agent:  # it is back, and has not told yet
+        await agent.register("h1")
+        assert f"/agents/{agent.agent_id}/containers" == path
+        assert (await api("GET", path))[1]["current"] is False
+        await agent.say("heartbeat", containers=[])
+        await until(lambda: roci.part(Hub).roster[agent.agent_id].containers == [])
+        shown = (await api("GET", path))[1]
+        assert (shown["current"], shown["containers"]) == (True, [])
 
 
 async def test_a_deploy_from_end_to_end(roci: Roci, api: Api) -> None:
