@@ -72,6 +72,9 @@ class Door(Protocol):
     async def settle(self, knock: Any, connected: Collection[str]) -> enrolment.Admission:
         """Find or make its record. One at a time."""
 
+    async def token_kept(self, host_id: str) -> None:
+        """Its agent keeps the token that it was given."""
+
 
 class Hub:
     """All hosts, live. Reached as `roci.part(Hub)`."""
@@ -281,6 +284,8 @@ class Hub:
                 raise Malformed("already registered")
             case None:
                 log.debug("%s sent a message of an unknown type", live.host.hostname)
+            case wire.TokenKept():
+                await self.door.token_kept(live.host.id)
             case _ if live.is_approved:
                 await self.listener.received(live, message)
 

@@ -140,6 +140,10 @@ class Ack(Message, tag="ack", kw_only=True):
     command_id: str
 
 
+class TokenKept(Message, tag="token_kept", kw_only=True):
+    """The token that came on this connection is kept: from now on nobody is this host without it."""
+
+
 class Ping(Message, tag="ping", kw_only=True):
     pass
 
@@ -370,7 +374,7 @@ def secrets_of(message: Message) -> list[str]:
     return []
 
 
-FromAgent = Register | Heartbeat | Result | Output | Ack | Ping | Pong | Error | terminal_wire.Told
+FromAgent = Register | TokenKept | Heartbeat | Result | Output | Ack | Ping | Pong | Error | terminal_wire.Told
 Hands = (Exec | ContainerAction | Restart | Logs | RegistryLogin | RegistryLogout | Reboot) | (
     Pull | Prune | PrunePreview | Inventory | ImageCheck
 )

@@ -181,7 +181,7 @@ class Worker:
         while True:
             message = self._read(await connection.receive())
             if isinstance(message, wire.RegistrationResponse):
-                self._admitted(message)
+                await self._admitted(message, connection)
                 if message.status != "rejected":
                     admitted.set()
             elif message is not None:
@@ -211,7 +211,7 @@ class Worker:
             boot_id=boot_id(),
         )
 
-    def _admitted(self, response: wire.RegistrationResponse) -> None:
+    async def _admitted(self, response: wire.RegistrationResponse, connection: Connection) -> None:
         if response.status != self.status:
             why = f" ({response.reason})" if response.reason else ""
             log.info("the server says: %s%s", response.status, why)
@@ -220,6 +220,7 @@ class Worker:
         self._protocol = response.protocol
         if response.agent_token:  # until another is given the old one is kept: this may be the wrong server
             self.journal.remember(Identity(response.agent_id, response.agent_token))
+            await connection.send(wire.encode(wire.TokenKept()))
 
     async def _beat(self, connection: Connection, admitted: asyncio.Event) -> None:
         """First what the server may have missed, then how things are, at every interval."""

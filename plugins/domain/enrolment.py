@@ -15,6 +15,7 @@ from .policies import Decision
 
 log = logging.getLogger("roci.enrol")
 MOST_STRANGERS = 1000  # hosts that are not approved: they may not fill the disk
+MOST_OF_ONE_ADDRESS = 100  # of them, so that nobody takes the places of all others
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +64,8 @@ def register(
     if decision is None and (host is None or host.status == "pending"):
         raise Undecided("the policies must be asked first")
     if host is None:
-        if not hosts.make_room(MOST_STRANGERS):
-            raise TooMany(f"{MOST_STRANGERS} hosts already wait for a decision", retry_after=300)
+        if decision and decision.status != "approved":
+            _make_room(introduction.effective_ip, connected)
         host = hosts.add(introduction)
     else:
         hosts.refresh(host, _by_its_name(host, introduction, connected))
@@ -79,6 +80,14 @@ def register(
     ):
         hosts.decide(host, decision.status, decision.policy_id, decision.reason)
     return Admission(host, token_for(host))
+
+
+def _make_room(effective_ip: str, connected: Collection[str]) -> None:
+    """For one more host that is not approved. Raises TooMany."""
+    for most, address, whose in ((MOST_OF_ONE_ADDRESS, effective_ip, " from this address"), (MOST_STRANGERS, None, "")):
+        if not hosts.make_room(most, connected, address):
+            text = f"{most} hosts{whose} are connected and not approved: approve, reject or remove some of them"
+            raise TooMany(text, retry_after=300)
 
 
 def _by_key(key: HostKey, introduction: Introduction, connected: Collection[str]) -> Admission:

@@ -159,6 +159,12 @@ def by_token(host_id: str, token: str) -> Host | None:
     return host
 
 
+def token_kept(host_id: str) -> None:
+    """The host's agent has the token that was issued last: from now on the host needs it."""
+    unsure = (Host.id == host_id) & Host.token_digest.is_null(False) & ~Host.token_presented
+    Host.update(token_presented=True).where(unsure).execute()
+
+
 def without_token(hostname: str, effective_ip: str, connected: Collection[str]) -> Host | None:
     """The record an agent without a token may take up again: one that never presented a token and is not here now."""
     same = (Host.hostname == hostname) & (Host.effective_ip == effective_ip)
@@ -186,15 +192,26 @@ def decide(host: Host, status: str, policy_id: str | None, reason: str) -> Host:
     return host
 
 
-def make_room(most: int) -> bool:
-    """Whether one more host that is not approved may be kept. The oldest one that a policy refused makes room."""
+def make_room(most: int, connected: Collection[str], effective_ip: str | None = None) -> bool:
+    """Whether one more host that is not approved may be kept, of all or of those at one address.
+
+    One that is not connected makes room: what a policy refused, what waits, what a person refused; the longest silent
+    first.
+    """
     strangers = Host.select().where(Host.status != "approved")
+    if effective_ip is not None:
+        strangers = strangers.where(Host.effective_ip == effective_ip)
     if strangers.count() < most:
         return True
-    refused = strangers.where(Host.status == "rejected", Host.policy_id.is_null(False)).order_by(Host.last_seen).first()
-    if refused is not None:
-        remove(refused.id)
-    return refused is not None
+    refused_by_policy = (Host.status == "rejected") & Host.policy_id.is_null(False)
+    for kind in (refused_by_policy, Host.status == "pending", Host.status == "rejected"):
+        leaves = next(
+            (host for host in strangers.where(kind).order_by(Host.last_seen) if host.id not in connected), None
+        )
+        if leaves is not None:
+            remove(leaves.id)
+            return True
+    return False
 
 
 def approve(host_id: str, by: str) -> Host:

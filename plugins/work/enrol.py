@@ -175,6 +175,10 @@ class Doorkeeper:
         finally:
             current_actor.reset(token)
 
+    async def token_kept(self, host_id: str) -> None:
+        """Its agent keeps the token that it was given: nobody is this host without it any more."""
+        await self._roci.write(hosts.token_kept, host_id)
+
     async def _judged(self, knock: Knock) -> Knock:
         candidate = _candidate(knock.introduction, knock.register)
         return dataclasses.replace(knock, decision=await self.decide(candidate))

@@ -30,6 +30,10 @@ async def status_of(roci: Roci, hostname: str, **fields: Any) -> str:
         return str((await agent.register(hostname, **fields))["status"])
 
 
+def id_of(roci: Roci, hostname: str) -> str:
+    return next(live.host.id for live in roci.part(Hub).roster.values() if live.host.hostname == hostname)
+
+
 async def test_without_policies_a_host_waits_and_hears_of_its_approval(roci: Roci) -> None:
     async with scripted_agent(roci) as agent:
         answer = await agent.register("h1")
@@ -363,6 +367,36 @@ async def test_refused_strangers_make_room_for_new_ones(roci: Roci, monkeypatch:
     for number in range(6):
         assert await status_of(roci, f"s{number}") == "rejected"
     assert [host.hostname for host in await roci.read(hosts.all_)] == ["s3", "s4", "s5"]
+
+
+async def test_those_who_wait_and_are_gone_make_room_but_nobody_who_is_here(
+    roci: Roci, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roci_plugins.domain.enrolment.MOST_STRANGERS", 3)
+    async with scripted_agent(roci) as here:
+        await here.register("here")
+        for number in range(4):
+            assert await status_of(roci, f"s{number}") == "pending"
+        assert [host.hostname for host in await roci.read(hosts.all_)] == ["here", "s2", "s3"]
+        await roci.write(hosts.reject, id_of(roci, "s2"), "admin")
+        async with scripted_agent(roci) as second, scripted_agent(roci) as third, scripted_agent(roci) as fourth:
+            await second.register("second")
+            await third.register("third")  # in the place of what a person refused
+            await fourth.say("register", hostname="fourth", ip_address="10.0.0.1")
+            assert await fourth.closed() == wire.TRY_LATER
+            assert [host.hostname for host in await roci.read(hosts.all_)] == ["here", "second", "third"]
+            await allow(roci, {"type": "any"})
+            assert await status_of(roci, "wanted") == "approved"
+
+
+async def test_one_address_does_not_take_the_places_of_all(roci: Roci, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roci_plugins.domain.enrolment.MOST_OF_ONE_ADDRESS", 2)
+    async with scripted_agent(roci) as one, scripted_agent(roci) as two, scripted_agent(roci) as three:
+        await one.register("one")
+        await two.register("two")
+        await three.say("register", hostname="three", ip_address="10.0.0.1")
+        assert await three.closed() == wire.TRY_LATER
+        assert await status_of(roci, "four", ip_address="10.0.0.2") == "pending"
 
 
 async def test_a_host_removed_while_it_registers_is_no_ghost(roci: Roci) -> None:
