@@ -115,12 +115,13 @@ class Hub:
         """The same, of a host that allows this too."""
         link = self.require(host_id)
         if capability not in link.capabilities:
-            hostname = self.roster[host_id].host.hostname
+            host = self.roster[host_id].host
+            hostname, option = host.hostname, "ROCI_AGENT__ALLOW" if host.local else "--allow"
             if not any(wire.kind_of(hand) in link.capabilities for hand in wire.HANDS):
                 raise NotReady(
                     f"the agent on {hostname} is older than this server and knows no {capability}: update it"
                 )
-            raise NotReady(f"the host {hostname} does not allow {capability}: add it to agent.allow (--allow) there")
+            raise NotReady(f"the host {hostname} does not allow {capability}: add it to agent.allow ({option}) there")
         return link
 
     async def serve(self, channel: Channel, local: bool = False) -> None:

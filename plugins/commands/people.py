@@ -182,8 +182,8 @@ def create_token(
 ) -> None:
     """Make a token and print it, this once.
 
-    Without --user it belongs to a service of the same name, which may do everything that --scope does not exclude:
-    whoever has this shell could do so anyway.
+    Without --user it belongs to who is called NAME; to a new service, where nobody is, which may do everything that
+    --scope does not exclude: whoever has this shell could do so anyway.
     """
     from ..domain import access, credentials, principals
 
@@ -225,7 +225,9 @@ def revoke_token(settings: Settings, name: str) -> None:
 
     with transaction(settings):
         found = [row for row in credentials.tokens() if name in (row.id, row.name) and row.revoked_at is None]
-        if len(found) != 1:
-            raise click.ClickException(f"{'no valid token is' if not found else 'several tokens are'} named {name}")
+        if not found:
+            raise click.ClickException(f"no valid token is named {name}")
+        if len(found) > 1:
+            raise click.ClickException(f"several tokens are named {name}: give an id, as `roci token list` tells it")
         credentials.revoke(found[0].id)
     click.echo(f"{name} is revoked", err=True)

@@ -39,6 +39,11 @@ class Listening:
         """The first of these as a browser on this machine reaches it: an address that stands for all is none."""
         return self.urls[0].replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")
 
+    @property
+    def for_others(self) -> str:
+        """The `bind` with which other machines reach it too, at the same port."""
+        return f"0.0.0.0:{self.urls[0].rstrip('/').rpartition(':')[2]}"
+
 
 async def serve(roci: Roci, say: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT. `say` prints a line for whoever started the process."""

@@ -101,11 +101,8 @@ def reachable(urls: Iterable[str], own_address: str | None) -> str | None:
 async def lifespan(roci: Roci) -> AsyncIterator[None]:
     if listening := roci.find(Listening):
         address = roci.settings.public_url or reachable(listening.urls, own_address())
-        listening.notices.append(
-            f"Add a host, there: {install_line(address)}"
-            if address
-            else "Only this machine can reach this server; for further hosts start it with ROCI_BIND=0.0.0.0:8080"
-        )
+        alone = f"Only this machine can reach this server; further hosts need it with ROCI_BIND={listening.for_others}"
+        listening.notices.append(f"Add a host, there: {install_line(address)}" if address else alone)
     yield
 
 

@@ -19,7 +19,7 @@ from ..install import line_here
 from ..language import _
 from . import shown
 from .applications import rows as approws
-from .hosts.joining import is_deaf
+from .hosts.joining import deaf
 
 routes = Blueprint("dashboard", __name__)  # its one path is the start page's, which leads here
 LATEST = 8
@@ -83,7 +83,7 @@ async def show(who: Actor) -> str:
         most=MOST,
         address=base_url(),
         line=line_here() if sees["hosts"] and "part" not in request.args else "",
-        deaf=is_deaf(),
+        deaf=deaf(),
         tone=shown.tone,
     )
 

@@ -71,3 +71,4 @@ async def test_a_server_that_others_cannot_reach_says_so(client: Client, roci: R
     roci.provide(Listening([url]))
     assert ("Only this machine can reach" in await text(client, await waiting(client))) is is_deaf
     assert ("Only this machine can reach" in await text(client, "/")) is is_deaf
+    assert ("ROCI_BIND=0.0.0.0:8080" in await text(client, "/")) is is_deaf

@@ -33,7 +33,7 @@ async def show() -> Any:
         _("Add a host"),
         ("hosts",),
         line=line_here(),
-        is_deaf=is_deaf(),
+        deaf=deaf(),
         newcomers=_newcomers(moment("since", text)),
         tone=shown.tone,
     )
@@ -46,8 +46,13 @@ def _newcomers(since: datetime.datetime) -> list[shown.HostRow]:
     return [shown.host_row(here, live) for live in sorted(found, key=lambda live: live.host.created_at, reverse=True)]
 
 
-def is_deaf() -> bool:
-    """Whether no other machine can reach this server: it listens on loopback addresses, and nobody passes it on."""
+def deaf() -> str:
+    """The `bind` that others need, where no other machine can reach this server. Else empty.
+
+    Then it listens on loopback addresses only, and nobody passes it on.
+    """
     listening = server().find(Listening)
-    hosts = [urlsplit(url).hostname or "" for url in listening.urls] if listening else []
-    return bool(hosts) and all(map(is_loopback, hosts)) and not server().settings.public_url
+    if listening is None or server().settings.public_url:
+        return ""
+    hosts = [urlsplit(url).hostname or "" for url in listening.urls]
+    return listening.for_others if hosts and all(map(is_loopback, hosts)) else ""
