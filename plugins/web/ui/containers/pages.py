@@ -130,10 +130,10 @@ async def act(action: str) -> Any:
     kept[run_id] = refused
     if len(kept) > KEPT:
         kept.popitem(last=False)
-    return done(*await on_to(f"/containers/done/{run_id}", "/containers", _sum(len(picked), refused)))
+    return done(*await on_to(f"/containers/done/{run_id}", "/containers", _outcome(len(picked), refused)))
 
 
-def _sum(asked: int, refused: Sequence[Refusal]) -> str:
+def _outcome(asked: int, refused: Sequence[Refusal]) -> str:
     """What became of it, for who may not read operations."""
     if not refused:
         return _("Asked of all that were ticked: this list tells when it is so")
