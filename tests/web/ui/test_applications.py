@@ -94,6 +94,17 @@ async def test_services_show_what_runs_and_what_is_missing(client: Client, wiki:
     assert f"/containers/{quote(EVIL, safe='')}/start" in page
 
 
+async def test_services_show_the_beginning_of_a_digest_where_an_image_lost_its_name(
+    client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
+) -> None:
+    digest = "sha256:" + "0123456789abcdef" * 4
+    await nas.say("heartbeat", containers=[{**WEB, "image": digest}])
+    live = roci.part(Hub).roster[nas.agent_id]
+    await until(lambda: len(live.containers or ()) == 1)
+    page = await text(client, f"/applications/{wiki.id}")
+    assert f'<span title="{digest}">0123456789ab</span><br>' in page and "the file says nginx:1.27" in page
+
+
 async def test_services_of_a_host_that_is_away_are_unknown(
     client: Client, roci: Roci, wiki: Application, nas: ScriptedAgent
 ) -> None:

@@ -41,6 +41,16 @@ async def test_containers_are_found_by_text_state_and_application(
         assert shown in page and hidden not in page
 
 
+async def test_an_image_without_a_name_is_told_by_the_beginning_of_its_digest(client: Client, roci: Roci) -> None:
+    digest = "sha256:" + "0123456789abcdef" * 4
+    async with scripted_agent(roci) as agent:
+        host = await comes(roci, agent, "nas", {**RUNS, "image": digest})
+        for page in ("/containers", host, f"{host}/containers/{RUNS['id']}/remove"):
+            found = await text(client, page)
+            assert f'<span title="{digest}">0123456789ab</span>' in found and found.count(digest) == 1, page
+        assert "nas" in await text(client, f"/containers?part=list&q={digest}")
+
+
 async def test_the_containers_of_one_host_are_shown_alone(client: Client, roci: Roci) -> None:
     async with scripted_agent(roci) as one, scripted_agent(roci) as other:
         await comes(roci, one, "nas", {**RUNS, "name": EVIL})
