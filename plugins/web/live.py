@@ -2,8 +2,9 @@
 
 Topics: `hosts` (they came, went, were decided on), `beats` (how any of them is doing, and what the clock alone changes:
 told every fifteen seconds at least), `containers` (others than before), `containers/ID` (which there are on one host,
-not how they are), `host/ID` (all of one host), `applications`, `operations`, `operations/ID` (those on one host),
-`alerts`, `policies`, `any` (whatever is kept in the audit), and else the noun of an event: `channel`, `role`, `token`.
+not how they are), `host/ID` (all of one host), `applications`, `application/ID` (all that is recorded of one, its
+secrets too), `operations`, `operations/ID` (those on one host), `alerts`, `policies`, `any` (whatever is kept in the
+audit), and else the noun of an event: `channel`, `role`, `token`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, cast
 
 from quart import Blueprint, g, jsonify, request
@@ -22,6 +23,7 @@ from roci import Event, Roci, __version__, hookimpl
 
 from ..agent import wire
 from ..agent.hub import Hub, Live
+from ..domain.applications import ApplicationRemoved
 from ..domain.events import filing
 from ..domain.hosts import HostRemoved
 from ..surfaces.http import returns, roci, server, signed_in
@@ -84,12 +86,12 @@ class Changes:
         self._ills.pop(live.host.id, None)
         self.note("hosts", f"host/{live.host.id}")
 
-    def forget(self, host_id: str) -> None:
-        """A host that is no more."""
-        self._ills.pop(host_id, None)
-        self._names.pop(host_id, None)
-        for about in ("host", "containers", "operations"):
-            self._last.pop(f"{about}/{host_id}", None)
+    def forget(self, noun: str, id: str) -> None:
+        """A host or an application that is no more."""
+        self._ills.pop(id, None)
+        self._names.pop(id, None)
+        for about in (noun, "containers", "operations"):
+            self._last.pop(f"{about}/{id}", None)
 
     def moment(self, at: int) -> str:
         """How a page says which moment of this process it shows."""
@@ -199,8 +201,20 @@ def on_event(roci: Roci, event: Event) -> None:
     if changes is None:
         return
     noun = filing(cast(Any, type(event))).noun
-    host = getattr(event, "host_id", None)
-    about = [f"host/{host}", *([f"operations/{host}"] if noun == "operation" else [])] if host else []
-    changes.note(TOPICS.get(noun, noun), "any", *about)
+    changes.note(TOPICS.get(noun, noun), "any", *_about(event, noun))
     if isinstance(event, HostRemoved):
-        changes.forget(event.host_id)
+        changes.forget("host", event.host_id)
+    if isinstance(event, ApplicationRemoved):
+        changes.forget("application", event.application_id)
+
+
+def _about(event: Event, noun: str) -> Iterator[str]:
+    """The topics of the one host and the one application that it is about."""
+    if host := getattr(event, "host_id", None):
+        yield f"host/{host}"
+        if noun == "operation":
+            yield f"operations/{host}"
+    if application := getattr(event, "application_id", None):
+        yield f"application/{application}"
+    if (scope := str(getattr(event, "scope", ""))).startswith("application/"):
+        yield scope

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from quart import Blueprint
 
-from roci import Roci, Settings, core, hookimpl
+from roci import Event, Roci, Settings, core, hookimpl
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.scripted import scripted_agent, until
 from roci_plugins.domain import access, credentials
+from roci_plugins.domain.applications import ApplicationMoved, ApplicationRemoved
 from roci_plugins.domain.hosts import HostRemoved
 from roci_plugins.domain.operations import OperationStarted
 from roci_plugins.domain.principals import NewPrincipal
+from roci_plugins.domain.secrets import SecretRemoved, SecretSet
 from roci_plugins.surfaces.http import needs
 from roci_plugins.web import live
 from roci_plugins.web.live import Changes
@@ -174,6 +176,35 @@ async def test_a_removed_host_is_forgotten(roci: Roci) -> None:
     live.on_event(roci, HostRemoved("nas", "nas"))
     following = changes.follow({"hosts", "host/nas"}, before)
     assert [(await anext(following)).event for _each in range(2)] == ["ready", "hosts"]
+    await following.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ApplicationMoved("wiki", "wiki", "running", None),
+        OperationStarted("1", "deploy", "nas", "wiki"),
+        SecretSet("KEY", "application/wiki"),
+        SecretRemoved("KEY", "application/wiki"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+async def test_a_page_hears_of_its_own_application_alone(roci: Roci, event: Event) -> None:
+    changes = roci.part(Changes)
+    before = changes.moment(time.monotonic_ns())
+    live.on_event(roci, event)
+    live.on_event(roci, SecretSet("KEY", "application/blog"))
+    following = changes.follow({"application/wiki", "application/attic", "hosts"}, before)
+    assert [(await anext(following)).event for _each in range(2)] == ["ready", "application/wiki"]
+    await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_removed_application_is_forgotten(roci: Roci) -> None:
+    changes = roci.part(Changes)
+    before = changes.moment(time.monotonic_ns())
+    live.on_event(roci, ApplicationRemoved("wiki", "wiki"))
+    following = changes.follow({"applications", "application/wiki"}, before)
+    assert [(await anext(following)).event for _each in range(2)] == ["ready", "applications"]
     await following.aclose()  # type: ignore[attr-defined]
 
 

@@ -23,7 +23,7 @@ from roci_plugins.surfaces.http import documented
 from roci_plugins.web.shell import Panel, Shell
 from roci_plugins.work import deploy, enrol, execute
 
-from .reading import EVIL, send, text
+from .reading import EVIL, send, text, topics
 from .test_editor import somebody
 from .test_operations import watcher
 
@@ -198,6 +198,7 @@ async def test_manage_follows_what_happens_to_the_application(
     page = await text(client, path)
     for part in ("where", "ending"):
         assert f'hx-get="{path}?part={part}"' in page and "<html" not in await text(client, f"{path}?part={part}")
+    assert topics(page, "ending") == {f"application-{wiki.id}", "hosts"}  # each time it asks the engine
     assert "stop it first" in await text(client, f"{path}?part=where")
     await stopped(roci, wiki, nas)
     found = await text(client, f"{path}?part=where")

@@ -52,7 +52,7 @@ async def _page(app: Application, typed: dict[str, str] | None = None, wrong: Ro
     page = await shell.render(
         "applications/application_manage.html",
         _("Manage"),
-        ("applications", "hosts", "secret"),
+        ("applications", f"application/{app.id}", "hosts"),
         shell.Subject("application", app.id, app.name),
         styles=("applications.css",),
         tab="manage",
