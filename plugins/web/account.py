@@ -33,12 +33,12 @@ TOPICS = ("login", "token", "factor", "factors", "passkey", "recovery_code", "re
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """All that the page shows, read at one moment."""
+    """What the page, or one part of it, shows, read at one moment. None: that part has nothing of it."""
 
     person: Principal
-    held: Held
-    tokens: list[Token]
-    logins: list[Login]
+    held: Held | None
+    tokens: list[Token] | None
+    logins: list[Login] | None
 
 
 class Asked(BaseModel):
@@ -66,10 +66,17 @@ async def me() -> Actor:
     return who
 
 
-def _account(principal_id: str) -> Account:
-    live = [row for row in credentials.tokens(principal_id) if row.revoked_at is None]
-    person = principals.get(principal_id)
-    return Account(person, factors.held(principal_id), live, credentials.logins(principal_id))
+def unrevoked(principal_id: str) -> list[Token]:
+    return [row for row in credentials.tokens(principal_id) if row.revoked_at is None]
+
+
+def _account(principal_id: str, part: str | None) -> Account:
+    return Account(
+        principals.get(principal_id),
+        factors.held(principal_id) if part in (None, "codes", "passkeys") else None,
+        unrevoked(principal_id) if part in (None, "tokens") else None,
+        credentials.logins(principal_id) if part in (None, "stays") else None,
+    )
 
 
 async def _page(error: RociError | None = None, issued: Sensitive | None = None) -> Any:
@@ -84,7 +91,7 @@ async def _page(error: RociError | None = None, issued: Sensitive | None = None)
         scripts=() if here.trouble else ("passkeys.js",),
         styles=("admin.css",),
         path="/account",
-        account=await roci.read(_account, who.id),
+        account=await roci.read(_account, who.id, request.args.get("part")),
         login_id=who.credential,
         required=roci.part(Factors).required,
         trouble=here.trouble,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import logging
 import re
 from html.parser import HTMLParser
 
@@ -100,6 +101,40 @@ async def test_the_parts_of_whatever_answers_a_form_can_be_asked_for(
     assert not lost
     for page in (f"/people/{subjects['/people']}", f"/alerts/channels/{subjects['/alerts/channels']}", "/account"):
         assert any(part.startswith(f"{page}?") for part in asked), page
+
+
+UNREAD = {  # tables of which a part shows nothing
+    "/account?part=codes": {"token"},
+    "/account?part=passkeys": {"token"},
+    "/account?part=tokens": {"passkey", "recovery_code"},
+    "/account?part=stays": {"passkey", "token"},
+    "/people/{/people}?part=state": {"binding", "role"},
+    "/people/{/people}?part=roles": {"passkey", "identity", "token"},
+    "/people/{/people}?part=tokens": {"passkey", "identity", "binding"},
+    "/people/{/people}?part=stays": {"passkey", "identity", "binding", "token"},
+    "/people/{/people}?part=danger": {"identity", "binding", "token"},
+    "/automation?part=list": {"application", "registry_credential"},
+    "/automation/keys/{/automation/keys}?part=key": {"application", "registry_credential", "operation"},
+    "/automation/keys/{/automation/keys}?part=done": {"application", "registry_credential"},
+}
+
+
+async def test_what_a_part_does_not_show_is_not_read_for_it(
+    client: Client, subjects: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "peewee")
+    for address, unread in UNREAD.items():
+        part = address.format_map(subjects)
+        assert unread <= await read(client, part.partition("?")[0], caplog), f"{address}: the whole page reads these"
+        assert not unread & await read(client, part, caplog), address
+
+
+async def read(client: Client, path: str, caplog: pytest.LogCaptureFixture) -> set[str]:
+    """The tables that are asked for a page."""
+    caplog.clear()
+    await text(client, path)
+    asked = "".join(str(record.msg) for record in caplog.records if record.name == "peewee")
+    return set(re.findall(r'(?:FROM|JOIN) "(\w+)"', asked))
 
 
 class Rows(HTMLParser):

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Blueprint, make_response
+from quart import Blueprint, make_response, request
 
 from roci import Conflict, Invalid, Sensitive, now
 
@@ -110,13 +110,16 @@ async def _index(
         wrong=wrong or {},
         made=made,
         address=base_url(),
+        rights=rights,
         **await _choices(),
     )
     return page, 422 if wrong else 200
 
 
 async def _choices() -> dict[str, Any]:
-    """What keys can be limited to, as far as who asks may see it."""
+    """What keys can be limited to, as far as who asks may see it. No part of a page has it: what is typed stays."""
+    if request.args.get("part"):
+        return {}
     here, who = server(), await actor()
     sees_credentials = here.may(who, "registries.list")
     return {
@@ -124,8 +127,6 @@ async def _choices() -> dict[str, Any]:
         "credentials": await here.read(registries.list_) if sees_credentials else [],
         "applications": shown.readable(here, who, await here.read(applications.all_)),
         "all_rights": RIGHTS,
-        "rights": rights,
-        "tone": shown.tone,
     }
 
 
@@ -158,7 +159,8 @@ async def show(id: str) -> Any:
 
 async def _show(row: AutomationKey, given: Mapping[str, Any], wrong: Mapping[str, str] | None = None) -> Any:
     sees = server().may(await actor(), "operations.read")
-    latest, total = await roci.read(lambda: operations.list_(LATEST, credential=row.id)) if sees else ([], 0)
+    wants = sees and request.args.get("part") in (None, "done")
+    latest, total = await roci.read(lambda: operations.list_(LATEST, credential=row.id)) if wants else ([], 0)
     page = await shell.render(
         "automation/key.html",
         row.name,
@@ -170,6 +172,8 @@ async def _show(row: AutomationKey, given: Mapping[str, Any], wrong: Mapping[str
         latest=latest,
         total=total,
         sees=sees,
+        rights=rights,
+        tone=shown.tone,
         **await _choices(),
     )
     return page, 422 if wrong else 200

@@ -22,7 +22,7 @@ from ....domain.providers import Identity
 from ....domain.roles import Binding
 from ....surfaces.http import actor, needs, require, server, signed_in
 from ... import shell
-from ...account import expiry
+from ...account import expiry, unrevoked
 from ...forms import done, sent
 from ...language import _
 from .. import lists
@@ -52,16 +52,16 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """All that a person's own page shows, read at one moment."""
+    """What a person's own page, or one part of it, shows, read at one moment. None: that part has nothing of it."""
 
     person: Principal
-    bindings: Sequence[Binding]
-    held: Held
-    tokens: Sequence[Token]
-    logins: Sequence[Login]
+    bindings: Sequence[Binding] | None
+    held: Held | None
+    tokens: Sequence[Token] | None
+    logins: Sequence[Login] | None
     seen: datetime.datetime | None
-    providers: Sequence[str]
-    roles: Sequence[str]
+    providers: Sequence[str] | None
+    roles: Sequence[str] | None
 
 
 def _rows() -> list[Row]:
@@ -80,19 +80,24 @@ def _rows() -> list[Row]:
     ]
 
 
-def _shown(id: str) -> Shown:
+def _shown(id: str, part: str | None) -> Shown:
     person = principals.get(id)
-    linked = Identity.select(Identity, providers.Provider).join(providers.Provider).where(Identity.principal == id)
     return Shown(
         person,
-        roles.bindings(person.name),
-        factors.held(id),
-        [row for row in credentials.tokens(id) if row.revoked_at is None],
-        credentials.logins(id),
-        people.last_seen().get(id),
-        [each.provider.display_name or each.provider.name for each in linked],
-        sorted(row.name for row in roles.all_()),
+        roles.bindings(person.name) if part in (None, "roles") else None,
+        factors.held(id) if part in (None, "state", "danger") else None,
+        unrevoked(id) if part in (None, "tokens") else None,
+        credentials.logins(id) if part in (None, "stays") else None,
+        people.last_seen().get(id) if part in (None, "state") else None,
+        _linked(id) if part in (None, "state") else None,
+        sorted(row.name for row in roles.all_()) if part in (None, "roles") else None,
     )
+
+
+def _linked(id: str) -> list[str]:
+    """The providers that somebody signs in with."""
+    linked = Identity.select(Identity, providers.Provider).join(providers.Provider).where(Identity.principal == id)
+    return [each.provider.display_name or each.provider.name for each in linked]
 
 
 # --- all of them ---------------------------------------------------------------
@@ -199,7 +204,7 @@ async def _person(
     here = server()
     if error is not None:
         await refused(here, error)
-    shown, who = await here.read(_shown, id), await actor()
+    shown, who = await here.read(_shown, id, request.args.get("part")), await actor()
     person = shown.person
     page = await shell.render(
         "people/person.html",
