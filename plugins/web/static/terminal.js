@@ -11,6 +11,7 @@
   const screens = document.getElementById("screens");
   const another = document.getElementById("another");
   const sheets = document.getElementById("sheets");
+  const opener = document.getElementById("opener"); // it says on which host terminals are opened now
   const state = document.getElementById("term-state");
   const keys = document.getElementById("term-keys");
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -39,6 +40,8 @@
   class Sheet {
     constructor(wish, button) {
       this.wish = wish; // what to open anew: container, shell, name
+      this.host = opener.dataset.host; // where it is, for good
+      this.path = opener.dataset.socket;
       this.id = button?.dataset.terminal || "";
       this.button = button || this.makeButton();
       this.button.addEventListener("click", () => this.select());
@@ -58,7 +61,7 @@
       const button = item.appendChild(document.createElement("button"));
       button.type = "button";
       button.className = "sheet";
-      button.textContent = this.wish.name || this.wish.container || root.querySelector("[name=container]").selectedOptions[0]?.text || "";
+      button.textContent = this.wish.name || this.wish.container || opener.elements.container.selectedOptions[0]?.text || "";
       return button;
     }
 
@@ -123,7 +126,7 @@
     connect() {
       clearTimeout(this.timer);
       const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-      const socket = (this.socket = new WebSocket(`${scheme}//${location.host}${root.dataset.socket}`));
+      const socket = (this.socket = new WebSocket(`${scheme}//${location.host}${this.path}`));
       const mine = (work) => (event) => socket === this.socket && work(event);
       socket.addEventListener("open", mine(() => this.ask()));
       socket.addEventListener("message", mine((event) => this.heard(JSON.parse(event.data))));
@@ -244,12 +247,20 @@
       if (current === this) this.showState();
     }
 
+    // The application went to another host, and this stays where it is.
+    moved() {
+      const { host: there, socket } = opener.dataset;
+      if (!socket || socket === this.path) return "";
+      return root.dataset.moved.replace("{here}", () => this.host).replace("{there}", () => there);
+    }
+
     showState() {
-      const [word, words] = this.said;
+      const [word, told] = this.said;
+      const words = [told, this.moved()].filter(Boolean).join(" ");
       const button = state.querySelector("button");
-      state.hidden = !word;
-      state.querySelector("span").textContent = words || "";
-      button.hidden = !(this.isOver || word === "replaced");
+      state.hidden = !words;
+      state.querySelector("span").textContent = words;
+      button.hidden = !((this.isOver && opener.dataset.socket) || word === "replaced");
       button.textContent = word === "replaced" ? root.dataset.take : root.dataset.restart;
       fitAll();
     }
@@ -275,7 +286,7 @@
       current = null;
       screens.hidden = keys.hidden = state.hidden = another.open = true;
       history.replaceState(null, "", location.pathname);
-      root.querySelector("#opener button").focus();
+      opener.querySelector("button").focus();
     }
 
     forget() {
@@ -385,9 +396,16 @@
   window.addEventListener("online", again);
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && again());
 
+  let place = opener.dataset.socket;
+  document.body.addEventListener("htmx:afterSwap", () => {
+    if (opener.dataset.socket === place) return;
+    place = opener.dataset.socket;
+    current?.showState();
+  });
+
   // --- at the beginning ---
 
-  root.querySelector("#opener").addEventListener("submit", (event) => {
+  opener.addEventListener("submit", (event) => {
     event.preventDefault();
     const given = Object.fromEntries(new FormData(event.target));
     event.target.elements.name.value = "";

@@ -388,13 +388,30 @@ async def test_an_applications_tab_has_its_own_containers_only(client: Client, r
     assert 'data-wanted=""' in page
 
 
+async def test_an_application_that_went_to_another_host_has_its_terminals_opened_there(
+    client: Client, roci: Roci, pi: ScriptedAgent
+) -> None:
+    app = await roci.write(lambda: applications.add("wiki", "services: {}\n", host_id=pi.agent_id))
+    path = f"/applications/{app.id}/terminal"
+    page = await text(client, path)
+    assert f'id="opener" data-host="pi" data-socket="/ws/terminal/{pi.agent_id}"' in page and "data-moved=" in page
+    async with scripted_agent(roci, peer="127.0.0.9") as attic:
+        await attic.register("attic", protocol=2, capabilities=["terminal"])
+        await enrol.approve(roci, attic.agent_id)
+        await roci.write(lambda: applications.change(app.id, host_id=attic.agent_id))
+        part = await text(client, f"{path}?part=start")
+        assert f'id="opener" data-host="attic" data-socket="/ws/terminal/{attic.agent_id}"' in part
+    await roci.write(lambda: applications.change(app.id, host_id=None))
+    assert "data-socket" not in await text(client, f"{path}?part=start")
+
+
 async def test_where_one_may_be_opened_is_renewed_alone(client: Client, pi: ScriptedAgent) -> None:
     path = f"/hosts/{pi.agent_id}/terminal"
     page = await text(client, path)
     for topics in ("hosts", "containers", "applications"):
         assert re.search(rf'hx-get="{path}[?]part=start" hx-trigger="[^"]*live-{topics} from:body', page)
     part = await text(client, f"{path}?part=start")
-    assert '<form class="opener" id="opener">' in part and "<nav" not in part and 'id="terminals"' not in part
+    assert '<form class="opener" id="opener" ' in part and "<nav" not in part and 'id="terminals"' not in part
 
 
 async def test_each_container_has_its_own_place_in_the_list_however_many_come_before_it(
