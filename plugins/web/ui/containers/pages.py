@@ -27,7 +27,7 @@ from . import rows as container_rows
 from .rows import ContainerRow
 
 routes = Blueprint("containers", __name__, url_prefix="/containers")
-PER_PAGE = 200
+PER_PAGE = 100
 MOST = PER_PAGE  # containers that something is done to at once
 ILL = "ill"  # the state of those that need somebody
 KEYS: dict[str, Callable[[ContainerRow], Any]] = {
@@ -62,8 +62,8 @@ async def index() -> Any:
     rows = list(container_rows.everywhere(here, whose))
     hosts = sorted({(row.host, row.host_id) for row in rows})
     projects = sorted({row.project for row in rows if row.project})
-    host, project = lists.asked("host"), lists.asked("application")
-    found = [row for row in rows if host in ("", row.host_id) and project in ("", row.project) and _is_meant(row)]
+    text, host, project = lists.asked(), lists.asked("host"), lists.asked("application")
+    found = [row for row in rows if host in ("", row.host_id) and project in ("", row.project) and _has(row, text)]
     state, order = lists.one_of("state", (ILL, *container_rows.WORDS)), lists.order(KEYS)
     counts = Counter(row.word for row in found)
     seen = [row for row in found if state in ("", row.word) or (state == ILL and row.is_ill)]
@@ -94,9 +94,9 @@ async def index() -> Any:
     )
 
 
-def _is_meant(row: ContainerRow) -> bool:
+def _has(row: ContainerRow, text: str) -> bool:
     application = row.application[1] if row.application else ""
-    return lists.holds(lists.asked(), row.name, row.image, row.host, row.project, application, row.word, row.id)
+    return lists.holds(text, row.name, row.image, row.host, row.project, application, row.word, row.id)
 
 
 async def _allowing(here: Roci, action: str, hosts: Iterable[tuple[str, str]]) -> set[str]:
