@@ -24,6 +24,7 @@ from .hosts.joining import deaf
 routes = Blueprint("dashboard", __name__)  # its one path is the start page's, which leads here
 LATEST = 8
 MOST = 20  # of what is wrong, and of applications
+MOST_HOSTS = 100
 PARTS = {
     "hosts": {"hosts"},
     "applications": {"applications"},
@@ -70,7 +71,8 @@ async def show(who: Actor) -> str:
         ("hosts", "beats", "containers", "applications", "operations", "alerts"),
         styles=("lists.css",),
         sees=sees,
-        **vars(seen),
+        **{**vars(seen), "hosts": seen.hosts[:MOST_HOSTS]},
+        all_hosts=len(seen.hosts),
         troubles=_troubles(seen),
         running=sum(row.running or 0 for row in seen.hosts),
         approved=len(approved),

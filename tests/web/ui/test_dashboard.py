@@ -13,6 +13,7 @@ from roci_plugins.agent.sample import Sample
 from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent
 from roci_plugins.domain import applications, operations
 from roci_plugins.web.recent import Recent
+from roci_plugins.web.ui import dashboard
 from roci_plugins.web.ui.charts import line, spark
 from roci_plugins.work.metrics import Metrics
 
@@ -27,6 +28,18 @@ async def test_every_number_leads_to_what_it_counts(client: Client, roci: Roci, 
     for path in ("/hosts", "/containers", "/applications", "/operations?status=running", "/alerts"):
         assert f'<li><a href="{path}"><strong>' in page
     assert "<strong>1 of 1</strong> host connected" in page and "<strong>1</strong> container running" in page
+
+
+async def test_of_many_hosts_the_first_are_listed_and_all_are_counted(
+    client: Client, roci: Roci, nas: ScriptedAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "MOST_HOSTS", 1)
+    assert "All 1 host" not in await text(client, "/")
+    async with scripted_agent(roci) as agent:
+        await agent.register("pi")
+        page = await text(client, "/")
+        assert page.count('id="row-') == 1 and '<a href="/hosts">All 2 hosts</a>' in page
+        assert "<strong>1 of 1</strong> host connected" in page and "waits to be let in" in page
 
 
 async def test_a_host_that_waits_is_not_counted_as_connected(client: Client, roci: Roci, nas: ScriptedAgent) -> None:

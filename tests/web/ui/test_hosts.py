@@ -17,6 +17,7 @@ from roci_plugins.domain import access, alerts, applications, credentials, hostc
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
+from roci_plugins.web.ui.hosts import pages as host_pages
 from roci_plugins.work import enrol
 
 from .reading import EVIL, send, text
@@ -77,6 +78,18 @@ async def test_hosts_are_in_the_order_that_was_asked_for(client: Client, roci: R
         await other.register("pi")
         page = await text(client, f"/hosts?part=hosts&{query}")
         assert min(("nas", "pi"), key=lambda name: page.index(f">{name}<")) == first and "aria-sort" in page
+
+
+async def test_many_hosts_come_a_page_at_a_time(client: Client, roci: Roci, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_pages, "PER_PAGE", 1)
+    async with scripted_agent(roci) as one, scripted_agent(roci) as other:
+        await comes(roci, one, "nas")
+        await comes(roci, other, "pi")
+        page = await text(client, "/hosts?sort=name")
+        assert ">nas<" in page and ">pi<" not in page and "Page 1 of 2" in page
+        assert 'href="/hosts?sort=name&amp;page=2"' in page and "All <" in page
+        page = await text(client, "/hosts?sort=name&page=2")
+        assert ">pi<" in page and ">nas<" not in page and 'hx-get="/hosts?part=hosts&amp;page=2"' in page
 
 
 async def test_who_waits_stands_on_top_with_the_reason_and_is_rejected_with_one(client: Client, roci: Roci) -> None:

@@ -49,6 +49,7 @@ ACTIONS = {
     "unpause": N_("%(name)s goes on"),
 }
 REMOVED = N_("%(name)s was removed")
+PER_PAGE = 100
 WAIT = 4.0  # seconds a form waits for what it asked for
 LATEST = 10
 MOST = 200  # containers on the page of one host; the list of all containers has the others
@@ -63,15 +64,18 @@ async def index() -> Any:
     here, part = server(), request.args.get("part")
     rows = shown.host_rows(here)
     cards = {each.host.id: each for each in await here.read(hostcards.all_)} if part != "waiting" else {}
-    found = [row for row in rows if lists.holds(lists.asked(), *_names(row, cards.get(row.id)))]
+    text = lists.asked()
+    found = [row for row in rows if lists.holds(text, *_names(row, cards.get(row.id)))]
     state, order = lists.one_of("state", STATES), lists.order(KEYS)
+    leaf = lists.leaf(lists.arranged([row for row in found if state in ("", row.state)], order, KEYS), PER_PAGE)
     return await shell.render(
         "hosts/hosts.html",
         _("Hosts"),
         ("hosts", "beats"),
         scripts=("lists.js",),
         styles=("lists.css",),
-        hosts=lists.arranged([row for row in found if state in ("", row.state)], order, KEYS),
+        leaf=leaf,
+        hosts=leaf.rows,
         counts={word: sum(row.state == word for row in found) for word in STATES},
         total=len(found),
         there_are=len(rows),
