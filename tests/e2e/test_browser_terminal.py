@@ -10,10 +10,10 @@ import pytest
 from docker.models.containers import Container
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .bed import Server, unique, wait_for
+from .bed import Agent, Server, unique, wait_for
 from .browsers import Visitor
 from .engines import COMPOSE_PROJECT
-from .journey import agent
+from .journey import QUICK, App, agent, stack, web
 
 
 @pytest.fixture
@@ -138,4 +138,41 @@ def test_a_container_is_one_click_away_on_a_phone_too(browser: Browser, house: S
     expect(page.locator(".sheet")).to_have_count(0)
     wait_for(lambda: "sleep 4321" not in running(box), 20, "the end of what ran in the terminal")
     assert not visitor.foreign and not visitor.complaints
+    visitor.context.close()
+
+
+def test_a_terminal_of_an_application_that_went_to_another_host_says_so_and_the_next_opens_there(
+    browser: Browser, new_server: Callable[..., Server], new_agent: Callable[..., Agent], box: Container, image: str
+) -> None:
+    allowed = {"ROCI_AGENT__ALLOW": "terminal"}
+    server = new_server(local_agent=True, environment={**QUICK, **allowed})
+    new_agent(server.url, "attic", environment=allowed)
+    here, attic = agent(server.api), agent(server.api, "attic", status="pending")
+    assert server.api.post(f"/api/v1/agents/{attic['id']}/approve")[0] == 200
+    app = App(server.api, box.labels[COMPOSE_PROJECT], stack({"web": web(image)}), str(here["id"]))
+    visitor = Visitor(browser, server.url, viewport={"width": 390, "height": 844})
+    visitor.is_signed_in_by(server.api)
+    page = visitor.page
+    page.goto(f"/applications/{app.id}/terminal")
+    expect(page.get_by_label("Where").locator("option")).to_have_text([str(box.name)])
+    page.get_by_role("button", name="Open it").click()
+    enter(page, "echo a''way")
+    expect(screen(page)).to_contain_text("away")
+    assert app.edit(agent_id=attic["id"])[0] == 200
+    words = f"This terminal is on {here['hostname']}. The application is on attic now: a new terminal opens there."
+    expect(page.get_by_text(words)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    enter(page, "echo st''ill")
+    expect(screen(page)).to_contain_text("still")
+
+    page.get_by_text("New terminal", exact=True).click()
+    expect(page.get_by_label("Where").locator("option")).to_have_text([str(box.name)])  # of the same engine
+    with page.expect_websocket(lambda socket: socket.url.endswith(f"/ws/terminal/{attic['id']}")):
+        page.get_by_role("button", name="Open it").click()
+    enter(page, "echo th''ere")
+    expect(screen(page)).to_contain_text("there")
+    expect(page.get_by_text(words)).to_be_hidden()
+    page.locator(".sheet").first.click()
+    expect(page.get_by_text(words)).to_be_visible()
+    assert visitor.barriers() == [] and not visitor.foreign and not visitor.complaints
     visitor.context.close()
