@@ -132,7 +132,7 @@ def _revisions(application: Application) -> peewee.ModelSelect[Revision]:
 def text(application: Application, number: int | None = None) -> str:
     """The Compose file at a revision; None: the current one."""
     wanted = application.revision if number is None else number
-    revision: Revision | None = _revisions(application).where(Revision.number == wanted).first()
+    revision = Revision.first("application_id = ? and number = ?", application.id, wanted)
     if revision is None:
         raise NotFound(f"Revision {wanted} not found")
     return str(revision.text)

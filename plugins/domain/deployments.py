@@ -21,6 +21,7 @@ MOVES = {
     "stopped": {"running", "failed", "replaced", "removed"},
 }
 ENDED = ("replaced", "removed")
+CURRENT = "application_id = ? and status not in ('replaced', 'removed') order by created_at desc"
 
 
 class Deployment(Model):
@@ -71,9 +72,7 @@ def begin(application: Application, operation: Operation) -> Deployment:
 
 def current(application_id: str) -> Deployment | None:
     """The deployment that an application has now, in whatever state; None when it has none."""
-    mine = (Deployment.application_id == application_id) & Deployment.status.not_in(ENDED)
-    found: Deployment | None = Deployment.select().where(mine).order_by(Deployment.created_at.desc()).first()
-    return found
+    return Deployment.first(CURRENT, application_id)
 
 
 def all_(application_id: str) -> list[Deployment]:

@@ -58,8 +58,8 @@ class Utc(peewee.TextField):
 class Model(peewee.Model):
     """Every table has these two columns. Use `create`, not `save`: the key is made here, not by the database.
 
-    Rows are read by their key and written with SQL that is composed once: peewee takes longer to compose a statement
-    than SQLite to run it.
+    Rows are written, and what every command asks is read, with SQL that is composed once: peewee takes longer to
+    compose a statement than SQLite to run it.
     """
 
     id = peewee.TextField(primary_key=True, default=new_id)
@@ -71,7 +71,12 @@ class Model(peewee.Model):
     @classmethod
     def by_id(cls, id: str) -> Self | None:
         """The row with this key; None where there is none."""
-        return next(iter(cls.raw(_select(cls), id)), None)
+        return cls.first("id = ?", id)
+
+    @classmethod
+    def first(cls, condition: str, *values: Any) -> Self | None:
+        """The first row for which a condition holds: constant SQL, a ? for each value; an order may follow it."""
+        return next(iter(cls.raw(_select(cls, condition), *values)), None)
 
     def save(self, force_insert: bool = False, only: Any = None) -> int:
         """How many rows were written. Values are values here, not expressions."""
@@ -96,8 +101,9 @@ def _quoted(model: type[Model], names: Iterable[str]) -> list[str]:
 
 
 @functools.cache
-def _select(model: type[Model]) -> str:
-    return f'select {", ".join(_quoted(model, model._meta.fields))} from "{model._meta.table_name}" where "id" = ?'  # noqa: S608  our own names
+def _select(model: type[Model], condition: str) -> str:
+    columns = ", ".join(_quoted(model, model._meta.fields))
+    return f'select {columns} from "{model._meta.table_name}" where {condition} limit 1'  # noqa: S608  our own words
 
 
 @functools.cache

@@ -19,6 +19,8 @@ from .model import Json, Model, Utc
 KEPT = 64 * 1024  # characters of output kept, the last ones
 APPLICATION_KINDS = ("deploy", "stop", "start", "delete")  # those that tell an application's state
 ENDS = {"succeeded", "failed", "cancelled", "timed_out", "interrupted"}
+UNDER_WAY = "status = 'running' and +application_id = ? and kind <> 'delete'"  # +: by the few that run, not by its past
+LATER = f"application_id = ? and created_at > ? and kind in ({', '.join('?' * len(APPLICATION_KINDS))})"
 MOVES = {
     "running": ENDS,
     # Nobody knew how it went; the agent came back and told.
@@ -165,9 +167,8 @@ def check_idle(application: Application) -> None:
 
     A deletion does not count: while the application is there, it only clears a host that the application has left.
     """
-    mine = (Operation.application_id == application.id) & (Operation.status == "running") & (Operation.kind != "delete")
-    if kind := Operation.select(Operation.kind).where(mine).limit(1).scalar():
-        what = "something done to one of its containers" if kind == "container" else f"a {kind}"
+    if other := Operation.first(UNDER_WAY, application.id):
+        what = "something done to one of its containers" if other.kind == "container" else f"a {other.kind}"
         raise Conflict(f"the application has {what} under way: wait for it, or cancel it")
 
 
@@ -176,8 +177,8 @@ def is_latest(operation: Operation) -> bool:
 
     What was done to one of its containers does not count.
     """
-    same = (Operation.application_id == operation.application_id) & Operation.kind.in_(APPLICATION_KINDS)
-    return not Operation.select().where(same, Operation.created_at > operation.created_at).exists()
+    begun = Operation.created_at.db_value(operation.created_at)
+    return Operation.first(LATER, operation.application_id, begun, *APPLICATION_KINDS) is None
 
 
 def keep_output(operation_id: str, text: str) -> None:

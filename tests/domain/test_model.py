@@ -65,3 +65,11 @@ def test_a_time_without_a_zone_is_refused():
 def test_clients_read_times_to_the_millisecond_with_a_z():
     assert wire_time(datetime.datetime(2024, 1, 15, 10, 30, 0, 999, tzinfo=datetime.UTC)) == "2024-01-15T10:30:00.000Z"
     assert wire_time(None) is None
+
+
+def test_the_first_row_is_the_one_that_the_order_says():
+    for body in ("b", "a", "c"):
+        Note.create(body=body)
+    found = Note.first("body <> ? order by body", '"a"')
+    assert found and found.body == "b" and found.created_at.tzinfo == datetime.UTC
+    assert Note.first("body = ?", '"d"') is None
