@@ -57,12 +57,14 @@ class Vault:
 
     async def names(self, scope: str) -> list[Entry]:
         """By name. Raises NotFound for an application that does not exist."""
-        asked = await self._scope(scope)
+        return await self._names(await self._scope(scope))
+
+    async def _names(self, asked: Scope) -> list[Entry]:
         found: dict[str, Entry] = {}
         for store in self.stores.values():
             for stored in await store.names(asked):
-                if _is_usable(scope, stored.name):
-                    found.setdefault(stored.name, Entry(scope, store.name, stored))
+                if _is_usable(asked.id, stored.name):
+                    found.setdefault(stored.name, Entry(asked.id, store.name, stored))
         return [found[name] for name in sorted(found)]
 
     async def scopes(self) -> list[str]:
@@ -110,7 +112,7 @@ class Vault:
         scope = f"application/{application_id}"
         asked = await self._scope(scope)
         found: dict[str, Sensitive] = {}
-        for entry in await self.names(scope):
+        for entry in await self._names(asked):
             value = await self.stores[entry.store].get(asked, entry.stored.name)
             if value is not None:  # gone since it was listed
                 found[entry.stored.name] = value
