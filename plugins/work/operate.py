@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 from roci import Actor, Conflict, Event, NotFound, NotReady, Outcome, Roci, Task, Unavailable, hookimpl, now
@@ -78,6 +78,7 @@ class Operator:
         self._runs: dict[str, Run] = {}
         self._ended: OrderedDict[str, Run] = OrderedDict()  # given up lately: a late result needs their secrets' masks
         self._raw = RawResults()
+        self.listeners: list[Callable[[Operation], None]] = []  # hear of an operation before its command is sent
         self.calls = Calls(self._hub)
         self.terminals = Terminals(roci, self._hub)
 
@@ -111,6 +112,7 @@ class Operator:
         run = self._runs[operation.id] = Run(operation, list(secrets))
         if self._roci.draining.is_set():
             run.hurry()
+        self._tell(operation)
         try:
             link = self._hub.require(operation.host_id)
             slack = _slack(operation) if link.protocol >= wire.PROTOCOL or isinstance(message, wire.Hand) else 0
@@ -122,6 +124,14 @@ class Operator:
                 self._end_untold(run, "interrupted", error.message)
             self._start_grace(run)
         return run
+
+    def _tell(self, operation: Operation) -> None:
+        """A listener that fails costs neither the command nor the other listeners."""
+        for listener in self.listeners:
+            try:
+                listener(operation)
+            except Exception:
+                log.exception("%r failed on %s %s", listener, operation.kind, operation.id)
 
     def run(self, operation_id: str) -> Run | None:
         """The live side of an operation; None when it has ended."""

@@ -63,8 +63,9 @@ async def under_control(roci: Roci) -> Clock:
     await judge.load()
     roci.provide(judge)
     roci.part(Hub).watchers[:] = [judge if each is before else each for each in roci.part(Hub).watchers]
-    listeners = roci.part(Metrics).listeners
-    listeners[:] = [judge.heard if each == before.heard else each for each in listeners]
+    heard, begun = roci.part(Metrics).listeners, roci.part(Operator).listeners
+    heard[:] = [judge.heard if each == before.heard else each for each in heard]
+    begun[:] = [judge.begun if each == before.begun else each for each in begun]
     return clock
 
 

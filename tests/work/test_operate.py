@@ -46,6 +46,24 @@ async def tell(agent: ScriptedAgent, run: Run, success: bool = True, **said: Any
     await agent.say("result", command_id=run.operation.id, success=success, **said)
 
 
+async def test_who_listens_hears_of_an_operation_before_its_command_is_sent_and_cannot_stop_it(
+    roci: Roci, agent: ScriptedAgent, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Operation] = []
+
+    def fail(operation: Operation) -> None:
+        assert roci.part(Hub).require(operation.host_id).waiting == 0
+        told.append(operation)
+        raise RuntimeError("on purpose")
+
+    roci.part(Operator).listeners.append(fail)
+    run = await begun(roci, agent)
+    assert told == [run.operation]
+    assert [record.exc_text is not None for record in caplog.records if "failed on exec" in record.message] == [True]
+    await tell(agent, run, exit_code=0)
+    assert (await ended(roci, run)).status == "succeeded"
+
+
 # --- what may be shown ---
 
 

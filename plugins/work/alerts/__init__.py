@@ -26,11 +26,11 @@ from ...domain.alerts import (
     ThresholdRemoved,
 )
 from ...domain.hosts import HostRemoved
-from ...domain.operations import OperationFinished, OperationStarted
+from ...domain.operations import OperationFinished
 from ..metrics import Metrics
 from ..notify import Courier
+from ..operate import Operator
 from .live import Judge
-from .mutes import MUTING
 from .rules import Rule
 from .settings import AlertSettings
 
@@ -121,6 +121,7 @@ async def lifespan(roci: Roci) -> AsyncIterator[None]:
     roci.provide(judge)
     roci.part(Hub).watchers.append(judge)
     roci.part(Metrics).listeners.append(judge.heard)
+    roci.part(Operator).listeners.append(judge.begun)
     yield
     await judge.board.flush()
 
@@ -152,8 +153,6 @@ async def on_event(roci: Roci, event: Event) -> None:
             judge.board.resolved(event.alert_id)
         case ThresholdAdded() | ThresholdChanged() | ThresholdRemoved():
             await judge.refresh(event.host_id, event.threshold_id)
-        case OperationStarted() if event.kind in MUTING:
-            await judge.begun(event.operation_id)
         case OperationFinished():
             judge.ended(event.host_id, event.operation_id)
         case HostRemoved():

@@ -65,7 +65,7 @@ class Judge:
         for row, hostname in await self._roci.read(_rows):
             self._take(row, hostname)
         for operation in await self._roci.read(operations.unfinished):
-            self._mute(operation)
+            self.begun(operation)
         for key in list(self.board.open):
             if key.threshold_id is None and not self._is_on(key.type, key.host_id):
                 self.board.well(key)  # it was switched off meanwhile
@@ -275,11 +275,8 @@ class Judge:
 
     # --- what ROCI itself does ---
 
-    async def begun(self, operation_id: str) -> None:
-        """An operation began: what it does to containers alarms nobody."""
-        self._mute(await self._roci.read(operations.get, operation_id))
-
-    def _mute(self, operation: Operation) -> None:
+    def begun(self, operation: Operation) -> None:
+        """What an operation does to containers alarms nobody."""
         if mute := mute_of(operation):
             self._mutes.begin(operation.host_id, operation.id, mute)
 
