@@ -333,7 +333,7 @@ class Hub:
         lives = [live for host_id in dirty if (live := self.roster.get(host_id))]
         rows = [self._row(live) for live in lives]
         try:
-            await self._roci.write(hosts.record_heartbeats, rows)
+            await self._roci.store.note(hosts.record_heartbeats, rows)
         except RociError as error:
             if self._complaints.may("heartbeats"):
                 log.warning("heartbeats are not saved yet: %s", error.message)

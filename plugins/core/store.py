@@ -29,8 +29,9 @@ FULL_FOR = 60.0  # seconds for which a full disk counts as full, unless a write 
 class _Write:
     """A domain function that waits for the writer, and what came of it."""
 
-    def __init__(self, call: Callable[[], Any]) -> None:
+    def __init__(self, call: Callable[[], Any], lasts: bool) -> None:
         self._call = call
+        self.lasts = lasts  # on disk when it is told to be done
         self._result: Any = None
         self.error: Exception | None = None
 
@@ -49,7 +50,8 @@ class Store:
     Domain functions are plain synchronous functions over peewee models. They run on the store's threads; the
     event loop never touches a connection, and since autoconnect is off a stray query there raises.
     A write is on disk (synchronous=FULL) when it returns. Those that wait for the writer share a commit: each has a
-    savepoint of its own, so one that fails takes back nothing of the others.
+    savepoint of its own, so one that fails takes back nothing of the others. What is only noted, a loss of power may
+    take back, until something else is written.
     """
 
     def __init__(self, path: Path, before_commit: Callable[[list[Event]], None], readers: int = 4) -> None:
@@ -74,10 +76,17 @@ class Store:
         return await self._run(self._readers, fn, *args, **kwargs)
 
     async def write(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> tuple[T, list[Event]]:
-        write = _Write(functools.partial(contextvars.copy_context().run, self._perform, fn, *args, **kwargs))
-        self._waiting.append(write)
-        result: tuple[T, list[Event]] = await self._run(self._writer, self._settle, write)
+        result: tuple[T, list[Event]] = await self._enqueue(True, fn, *args, **kwargs)
         return result
+
+    async def note(self, fn: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        """Write what may go with the power, such as what heartbeats say, without waiting for the disk. No events."""
+        await asyncio.shield(self._enqueue(False, fn, *args, **kwargs))
+
+    async def _enqueue(self, lasts: bool, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        write = _Write(functools.partial(contextvars.copy_context().run, self._perform, fn, *args, **kwargs), lasts)
+        self._waiting.append(write)
+        return await self._run(self._writer, self._settle, write)
 
     @property
     def is_full(self) -> bool:
@@ -93,18 +102,30 @@ class Store:
         """What came of a write, which is carried out now with all others that wait, unless it was with earlier ones."""
         together = [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER))]
         try:
-            if len(together) == 1:
-                with self.db.atomic("IMMEDIATE"):
-                    together[0].perform()
-            elif together:
-                with self.db.atomic("IMMEDIATE"):
+            if together:
+                with self._commit(together):
                     self._perform_each(together)
         except Exception as error:
             for each in together:
                 each.error = each.error or error
         return write.outcome()
 
+    @contextlib.contextmanager
+    def _commit(self, together: list[_Write]) -> Iterator[None]:
+        """One transaction, on disk at its end if any of these is to last."""
+        sql = cast(Callable[[str], Any], self.db.execute_sql)
+        if not (lasts := any(each.lasts for each in together)):
+            sql("pragma synchronous = normal")
+        try:
+            with self.db.atomic("IMMEDIATE"):
+                yield
+        finally:
+            if not lasts:
+                sql("pragma synchronous = full")
+
     def _perform_each(self, together: list[_Write]) -> None:
+        if len(together) == 1:
+            return together[0].perform()
         for each in together:
             try:
                 with self.db.savepoint():

@@ -48,7 +48,7 @@ async def test_heartbeats_that_cannot_be_saved_are_complained_of_once_a_minute(
         await agent.say("ping")
         await agent.hear()
         with monkeypatch.context() as patched:
-            patched.setattr(roci, "write", full)
+            patched.setattr(roci.store, "note", full)
             roci.part(Hub)._dirty.add(agent.agent_id)
             for _ in range(3):
                 await roci.part(Hub).flush()

@@ -38,6 +38,10 @@ def fill(name: str) -> Jar:
     return jar
 
 
+def note(name: str) -> None:
+    Jar.create(name=name)
+
+
 def fill_and_fail(name: str) -> None:
     fill(name)
     raise Conflict("on purpose")
@@ -176,7 +180,7 @@ async def test_three_hundred_writes_and_reads_at_once_all_count(shelf: Roci, pan
 
 
 @contextlib.asynccontextmanager
-async def while_the_writer_is_busy(shelf: Roci) -> AsyncIterator[list[asyncio.Task[Any]]]:
+async def while_the_writer_is_busy(store: Store) -> AsyncIterator[list[asyncio.Task[Any]]]:
     """Writes begun in here, and put into this list, wait for the writer together."""
     busy, go_on = threading.Event(), threading.Event()
 
@@ -185,11 +189,11 @@ async def while_the_writer_is_busy(shelf: Roci) -> AsyncIterator[list[asyncio.Ta
         go_on.wait(10)
 
     begun: list[asyncio.Task[Any]] = []
-    occupied = asyncio.create_task(shelf.store.alter(occupy))
+    occupied = asyncio.create_task(store.alter(occupy))
     await asyncio.to_thread(busy.wait, 10)
     try:
         yield begun
-        while shelf.store.waiting < len(begun):
+        while store.waiting < len(begun):
             await asyncio.sleep(0)
     finally:
         go_on.set()
@@ -200,7 +204,7 @@ async def while_the_writer_is_busy(shelf: Roci) -> AsyncIterator[list[asyncio.Ta
 async def test_a_write_that_fails_takes_back_nothing_of_those_it_shares_a_commit_with(shelf: Roci, pantry: Pantry):
     commits: list[str] = []
     await shelf.store.alter(lambda: shelf.store.db.connection().set_trace_callback(commits.append))
-    async with while_the_writer_is_busy(shelf) as begun:
+    async with while_the_writer_is_busy(shelf.store) as begun:
         for name, work in (("plums", fill), ("figs", fill_and_fail), ("pears", fill)):
             begun.append(asyncio.create_task(shelf.write(work, name)))
     jars = [at for at, said in enumerate(commits) if said.lower().startswith('insert into "jar"')]
@@ -208,6 +212,30 @@ async def test_a_write_that_fails_takes_back_nothing_of_those_it_shares_a_commit
     assert isinstance(begun[1].exception(), Conflict)
     assert [begun[0].result().name, begun[2].result().name] == ["plums", "pears"]
     assert (await shelf.read(count), pantry.heard) == (2, ["plums", "pears"])
+
+
+async def test_only_what_is_noted_does_not_wait_for_the_disk_and_not_with_others(tmp_path: Path):
+    store, said = Store(tmp_path / "roci.db", lambda events: None), list[str]()
+    store.prepare([Jar], [])
+
+    def taken() -> list[str]:
+        words = [line.rpartition(" ")[2].lower() for line in said if line == "COMMIT" or "synchronous" in line]
+        said.clear()
+        return words
+
+    await store.alter(lambda: store.db.connection().set_trace_callback(said.append))
+    await store.write(fill, "plums")
+    assert taken() == ["commit"]
+    await store.note(note, "figs")
+    assert taken() == ["normal", "commit", "full"]
+    with pytest.raises(Conflict):
+        await store.note(fill_and_fail, "figs too")
+    assert taken() == ["normal", "full"]
+    async with while_the_writer_is_busy(store) as begun:
+        begun.append(asyncio.create_task(store.note(note, "pears")))
+        begun.append(asyncio.create_task(store.write(fill, "quinces")))
+    assert taken() == ["commit"] and await store.read(count) == 4
+    store.close()
 
 
 async def test_a_disk_that_fills_up_fails_every_write_of_the_commit_and_keeps_nothing(
@@ -219,7 +247,7 @@ async def test_a_disk_that_fills_up_fails_every_write_of_the_commit_and_keeps_no
 
     await shelf.write(fill, "before")
     await shelf.store.alter(limit)
-    async with while_the_writer_is_busy(shelf) as begun:
+    async with while_the_writer_is_busy(shelf.store) as begun:
         for name in ("plums", "f" * 1_000_000, "pears"):
             begun.append(asyncio.create_task(shelf.write(fill, name)))
     assert [type(task.exception()) for task in begun] == [Unavailable] * 3
