@@ -98,7 +98,7 @@ class Operator:
             if said := run.unkept():
                 text, end = said
                 with contextlib.suppress(Unavailable):  # a full disk, of which the store tells: the next time, then
-                    await self._roci.write(operations.keep_output, run.operation.id, text)
+                    await self._roci.store.note(operations.keep_output, run.operation.id, text)
                     run.kept(end)
 
     def _left(self, operation: Operation) -> float:
