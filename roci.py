@@ -4,12 +4,12 @@ This file is the spine. It holds the errors, the contract types, the hooks, the 
 Roci object that ties them together. Everything ROCI can *do* is a plugin; the ones that ship with it lie in
 plugins/ and use nothing a third-party plugin could not use.
 
-The agent and `roci --help` import this file too, so the server's libraries are imported where they are used.
+The agent and `roci --help` import this file too, so the server's libraries are imported where they are used, and
+asyncio with them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import dataclasses
@@ -31,9 +31,12 @@ import msgspec
 import pluggy
 
 if TYPE_CHECKING:
+    import asyncio
+
     import peewee
     from quart import Blueprint, Request, Websocket
 
+    from plugins.core.background import Background
     from plugins.core.store import Store
 
 __version__ = "0.1.0"
@@ -522,8 +525,8 @@ class Roci:
         self.store: Store = core("store").Store(self.settings.database, self._before_commit)
         self._parts: dict[type[Any], Any] = {}
         self._subscribers: set[asyncio.Queue[Event]] = set()
-        self._running: set[asyncio.Task[None]] = set()
-        self.draining = asyncio.Event()  # set once the process is to stop: end streams, close sockets
+        self._background: Background = core("background").Background()
+        self.draining = self._background.draining  # set once the process is to stop: end streams, close sockets
         self.started_at = now()
         self.permissions: dict[str, Permission] = ask("permission", hook.register_permissions)
         self.matchers: dict[str, Matcher] = ask("matcher", hook.register_matchers)
@@ -571,7 +574,7 @@ class Roci:
             return result
 
         # A client that hangs up must not separate a commit from its events.
-        return await asyncio.shield(asyncio.ensure_future(commit()))
+        return await self._background.finish(commit())
 
     def _before_commit(self, events: list[Event]) -> None:
         if events:
@@ -591,6 +594,8 @@ class Roci:
 
     async def subscribe(self, *kinds: type[Event]) -> AsyncIterator[Event]:
         """Yield events as they are committed, for event streams. A slow reader loses the oldest."""
+        import asyncio
+
         queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=1000)
         self._subscribers.add(queue)
         try:
@@ -603,50 +608,28 @@ class Roci:
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run something beside the caller; a failure is logged, and the end of the process cancels it."""
-
-        async def watched() -> None:
-            try:
-                await work
-            except Exception:
-                log.exception("%s failed", name)
-
-        task = asyncio.get_running_loop().create_task(watched(), name=name)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        task.add_done_callback(lambda _: work.close())  # it may be cancelled before it began
-        return task
-
-    async def _repeat(self, task: Task) -> None:
-        while True:
-            try:
-                await task.run()
-            except Exception:
-                log.exception("the task %s failed; it goes on", task.name)
-            await asyncio.sleep(task.every)
+        return self._background.spawn(work, name)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Roci]:
         """Everything but the listeners: the store is migrated, the plugins live, the tasks run."""
+        import asyncio
+
         with core("store").alone(self.settings):
             flatten = core("loading").flatten
             models, migrations = flatten(self.hook.register_models()), flatten(self.hook.register_migrations())
             await asyncio.to_thread(self.store.prepare, models, migrations)
             try:
                 async with AsyncExitStack() as stack:
-                    stack.push_async_callback(self._cancel_all)
+                    stack.push_async_callback(self._background.cancel_all)
                     for context in reversed(self.hook.lifespan(roci=self)):
                         await stack.enter_async_context(context)
                     for task in self.tasks.values():
-                        self.spawn(self._repeat(task), task.name)
+                        self.spawn(self._background.repeat(task), task.name)
                     yield self
-                    await self._cancel_all()
+                    await self._background.cancel_all()
             finally:
                 self.store.close()
-
-    async def _cancel_all(self) -> None:
-        for task in (running := list(self._running)):
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
 
 
 # --- command line ------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
@@ -35,6 +34,8 @@ def agent(settings: Settings, allow: str | None, **given: Any) -> None:
     The server's policies decide whether it may join. What the server may ask of this machine is a closed set,
     and this machine's own --allow has the last word.
     """
+    import asyncio
+
     import msgspec
 
     from ..agent import runner

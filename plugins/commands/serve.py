@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import click
@@ -19,6 +18,8 @@ def register_commands(cli: click.Group) -> None:
 @config_option
 def serve(settings: Settings) -> None:
     """Serve the API, the web pages and the agents, until SIGTERM or Ctrl-C."""
+    import asyncio
+
     from roci import Roci
 
     from ..work import doctor

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,15 @@ def test_plugins_come_in_order_built_in_then_installed_then_local_then_given(
     assert ours == ["installed", "alpha", "beta", "extra"]
     assert [name for name, _ in roci.pm.list_name_plugin()][: len(builtin.ESSENTIAL)] == list(builtin.ESSENTIAL)
     sys.modules.pop("jars_of_the_test", None)
+
+
+def test_the_list_of_commands_loads_nothing_that_only_some_of_them_need():
+    asked = "import click, sys, roci; roci.cli.list_commands(click.Context(roci.cli)); print(*sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROCI_")}
+    checkout = Path(inspect.getfile(Roci)).parent
+    loaded = subprocess.check_output([sys.executable, "-c", asked], cwd=checkout, env=environment, text=True).split()
+    assert "roci_plugins.commands.serve" in loaded
+    assert not {"asyncio", "quart", "peewee", "yaml", "docker", "cryptography"} & set(loaded)
 
 
 def test_a_file_does_not_shadow_the_library_of_its_name(tmp_path: Path, folder: Path):
