@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 import pluggy
-import yaml
 
 from roci import Settings, StartupError
 
@@ -38,10 +37,7 @@ class Sections(dict[str, dict[str, Any]]):
 def load(path: str | Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the YAML file, then the environment, which wins. Raises StartupError with the key's path."""
     path = path or environ.get("ROCI_CONFIG")
-    try:
-        raw = yaml.safe_load(Path(path).read_text()) if path else None
-    except (OSError, yaml.YAMLError) as error:
-        raise StartupError(f"cannot read the configuration: {error}") from None
+    raw = _read(Path(path)) if path else None
     if not isinstance(raw or {}, dict):
         raise StartupError(f"{path}: expected settings by name")
     core = {field for field in Settings.__struct_fields__ if field != "sections"}
@@ -63,6 +59,15 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] = os.environ
     settings.sections = sections
     _check(settings)
     return settings
+
+
+def _read(path: Path) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise StartupError(f"cannot read the configuration: {error}") from None
 
 
 def _path(section: str, key: str) -> str:
