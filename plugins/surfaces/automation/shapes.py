@@ -49,7 +49,7 @@ Environment = Annotated[dict[str, str], Field(json_schema_extra={"maxProperties"
 class Body(BaseModel):
     """What a client sends. Unknown fields are ignored, null is as if it were not there, types are taken as they are."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     run_id: str | None = Field(None, max_length=255)
     run_context: Annotated[dict[str, Any], AfterValidator(_small)] | None = None

@@ -19,7 +19,7 @@ Password = Annotated[str, Field(min_length=SHORTEST, max_length=1024)]
 class Body(BaseModel):
     """What a client sends. Unknown fields are ignored."""
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, defer_build=True)
 
 
 def _email(text: str) -> str:

@@ -49,7 +49,7 @@ Clause = Annotated[
 class Body(BaseModel):
     """What a client sends. Unknown fields are ignored; types are taken as they are."""
 
-    model_config = ConfigDict(strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="ignore", defer_build=True)
 
 
 class Rejection(Body):

@@ -30,7 +30,7 @@ RESERVED = "RAWORC_"  # names that a handler's own environment has
 class Body(BaseModel):
     """What a client sends. Unknown fields are ignored; types are taken as they are."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     def changes(self) -> dict[str, Any]:
         """The fields that were sent. Raises Invalid where there are none."""

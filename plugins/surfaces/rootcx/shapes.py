@@ -22,7 +22,7 @@ from .permissions import keys_of
 class Body(BaseModel):
     """What a client sends. Unknown fields are ignored; types are taken as they are."""
 
-    model_config = ConfigDict(strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="ignore", defer_build=True)
 
 
 def _uuid(text: str) -> str:
