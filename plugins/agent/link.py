@@ -1,7 +1,8 @@
 """One agent's connection, as the server holds it. Sending never waits for the other end.
 
-What is to be sent goes into a short queue that a task of its own empties. A peer that does not read is cut off:
-it can neither hold up who sends, nor fill the memory.
+What is to be sent goes into a short queue, which a task empties that lives only while there is something in it: of
+thousands of links most are silent. A peer that does not read is cut off: it can neither hold up who sends, nor fill
+the memory.
 """
 
 from __future__ import annotations
@@ -55,13 +56,13 @@ class Link:
         self.key_id: str | None = None  # the host's key that its agent came in by
         self._channel = channel
         self._session = asyncio.current_task()
-        self._outbox: asyncio.Queue[str | Farewell] = asyncio.Queue(WAITING)
-        self._writer = asyncio.create_task(self._write(), name="link")
+        self._outbox: list[str | Farewell] = []
+        self._writer: asyncio.Task[None] | None = None  # while there is something to be sent
 
     @property
     def waiting(self) -> int:
         """Frames that are not sent yet."""
-        return self._outbox.qsize()
+        return len(self._outbox)
 
     def send(self, message: msgspec.Struct) -> None:
         """Raises NotReady when the agent is gone, or does not read."""
@@ -70,11 +71,11 @@ class Link:
         self._put(wire.encode(message))
 
     def _put(self, item: str | Farewell) -> None:
-        try:
-            self._outbox.put_nowait(item)
-        except asyncio.QueueFull:
+        if len(self._outbox) == WAITING:
             self.cut()
-            raise NotReady("the agent does not read what it is sent") from None
+            raise NotReady("the agent does not read what it is sent")
+        self._outbox.append(item)
+        self._writer = self._writer or asyncio.create_task(self._write(), name="link")
 
     def close(self, code: int, reason: str) -> None:
         """Say why, after what is still to be said, and end the connection. Does not wait for it."""
@@ -89,29 +90,36 @@ class Link:
     def cut(self) -> None:
         """End the connection now."""
         self.closing = True
-        self._writer.cancel()
+        if self._writer:
+            self._writer.cancel()
         if self._session and self._session is not asyncio.current_task():
             self._session.cancel()
 
     async def end(self) -> None:
         """The task that serves the connection ends: what it still said goes out, within the time."""
         self._session = None
-        if not self.closing:
-            self._writer.cancel()
-        await asyncio.wait({self._writer}, timeout=PARTING)
-        self._writer.cancel()
+        if writer := self._writer:
+            if not self.closing:
+                writer.cancel()
+            await asyncio.wait({writer}, timeout=PARTING)
+            writer.cancel()
+        self.closing = True
 
     async def _write(self) -> None:
+        """Send what waits. The session ends with the farewell, and where something cannot be sent."""
+        goes_on = False
         try:
-            while True:
-                item = await self._outbox.get()
+            while self._outbox:
+                item = self._outbox.pop(0)
                 async with asyncio.timeout(SENDING):
                     if isinstance(item, Farewell):
                         return await self._channel.close(item.code, item.reason)
                     await self._channel.send(item)
+            goes_on = True
         except (TimeoutError, wire.Closed):
             pass  # the session is ended with the link, below
         finally:
-            self.closing = True
-            if self._session:
+            self._writer = None
+            self.closing = self.closing or not goes_on
+            if self._session and not goes_on:
                 self._session.cancel()
