@@ -313,7 +313,7 @@ class Hub:
     def _detach(self, live: Live) -> None:
         live.farewell, live.link = live.link.farewell if live.link else None, None
         live.version += 1
-        live.running_apps.clear()
+        live.running_apps = ()
         log.info("%s is gone", live.host.hostname)
         self.listener.left(live)
         self._show(live, lambda watcher: watcher.left(live))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections import deque
 
 from roci import now
 
@@ -29,7 +28,7 @@ class Live:
         self.reported: bytes | None = None  # its containers, as JSON; None: not since this process started
         self.engine_error: str | None = None
         self._answered: Link | None = None  # the connection on which its engine answered last; None: it does not now
-        self.running_apps: deque[frozenset[App]] = deque(maxlen=3)  # of the last heartbeats
+        self.running_apps: tuple[frozenset[App], ...] = ()  # of the last three heartbeats
         self._running: frozenset[App] = frozenset()  # of the containers reported last
         self.version = 0
         self.unsaved = False
@@ -95,5 +94,5 @@ class Live:
             found = wire.read_containers(reported)
             self.reported, self.unsaved = reported, True
             self._running = frozenset((c.app or "", c.name) for c in found if c.is_running)
-        self.running_apps.append(self._running)
+        self.running_apps = (*self.running_apps[-2:], self._running)
         return found

@@ -57,7 +57,7 @@ class Changes:
         self._process = secrets.token_hex(4)  # moments of others mean nothing to this one
         self._last: dict[str, int] = {}  # when each topic changed, in nanoseconds
         self._ills: dict[str, tuple[str | None, bool]] = {}  # what ails each engine, and whether it is known what runs
-        self._names: dict[str, frozenset[tuple[str, str]]] = {}  # ids and names of the containers of each host
+        self._names: dict[str, int] = {}  # a hash of the ids and names of the containers of each host
         self._beats_told = 0.0
 
     def note(self, *topics: str) -> None:
@@ -71,7 +71,7 @@ class Changes:
     def beat(self, live: Live, beat: wire.Heartbeat, containers: list[wire.Container] | None) -> None:
         id = live.host.id
         self.note(f"host/{id}", *(["containers"] if containers is not None else []))
-        names = frozenset((each.id, each.name) for each in containers or ())
+        names = hash(frozenset((each.id, each.name) for each in containers or ()))
         if containers is not None and self._names.get(id) != names:
             self._names[id] = names
             self.note(f"containers/{id}")
