@@ -19,6 +19,7 @@ def register_commands(cli: click.Group) -> None:
 def serve(settings: Settings) -> None:
     """Serve the API, the web pages and the agents, until SIGTERM or Ctrl-C."""
     import asyncio
+    import gc
 
     from roci import Roci
 
@@ -29,4 +30,5 @@ def serve(settings: Settings) -> None:
         raise StartupError(f"{disk.what}: {disk.mend}")
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("peewee").setLevel(logging.INFO)  # its debug log has every statement with its values
+    gc.disable()  # nearly all that a start makes stays; it is looked at once, when all is there
     asyncio.run(core("serve").serve(Roci(settings), click.echo))

@@ -64,6 +64,7 @@ async def serve(roci: Roci, say: Callable[[str], None]) -> None:
                 say(notice)
             gc.collect()
             gc.freeze()  # what lives from the start is not looked at again: pauses stay short
+            gc.enable()
             await _first(stop.wait(), server)
             log.info("stopping")
             await _drain(roci, app.extensions["handling"])
