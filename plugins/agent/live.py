@@ -62,7 +62,15 @@ class Live:
     def containers_of(self, project: str) -> list[wire.Container] | None:
         """Those of a Compose project; None: the host cannot be asked, or never told."""
         known = self.containers if self.is_connected else None
-        return None if known is None else [each for each in known if naming.belongs(each.app, each.name, project)]
+        return None if known is None else [each for each in known if self.is_of(project, each.app, each.name)]
+
+    def is_of(self, project: str, app: str | None, name: str) -> bool:
+        """Whether a container of it is this Compose project's. Its name decides only where the agent is of the
+        published messages alone, which tell no projects: elsewhere one without a project is nobody's.
+        """
+        if app or self.host.protocol >= wire.PROTOCOL:
+            return app == project
+        return naming.is_like(name, project)
 
     def touch(self) -> None:
         """It is alive."""

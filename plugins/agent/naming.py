@@ -12,9 +12,9 @@ SHORTEST = 4  # characters of an id that are enough to mean it
 WHOLE = 64  # characters of an id; what hosts report is its beginning
 
 
-def belongs(app: str | None, name: str, project: str) -> bool:
-    """Whether a container, by its Compose project or else by its name, is this project's."""
-    return app == project if app else name == project or name.startswith((f"{project}-", f"{project}_"))
+def is_like(name: str, project: str) -> bool:
+    """Whether a container has a name as this project's have. Anybody may give one such a name: see `Live.is_of`."""
+    return name == project or name.startswith((f"{project}-", f"{project}_"))
 
 
 def reported(container: Container) -> tuple[str, Collection[str]]:

@@ -55,8 +55,7 @@ async def _where(roci: Roci, application_id: str) -> tuple[str, list[str]]:
         raise Conflict("the application lies on no host: deploy it first")
     hub, project = roci.part(Hub), applications.project_key(row.name)
     hub.able(row.deployed_host_id, "logs")
-    known = hub.roster[row.deployed_host_id].containers or []
-    names = [each.name for each in known if each.app == project]
+    names = [each.name for each in hub.roster[row.deployed_host_id].containers_of(project) or ()]
     if len(names) > MOST:
         raise Invalid(f"the application has more than {MOST} containers: read them one by one")
     return row.deployed_host_id, names

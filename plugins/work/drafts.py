@@ -14,7 +14,6 @@ from typing import Any
 
 from roci import Conflict, Invalid, Roci, Spec
 
-from ..agent import naming
 from ..agent.hub import Hub
 from ..agent.live import Live
 from ..backends import composefile, outline, yamltext
@@ -150,9 +149,11 @@ def _clashes(live: Live | None, draft: Draft, wanted: Iterable[Published]) -> li
 
 
 def _taken(live: Live | None, project: str) -> list[_Taken]:
+    if live is None or not live.is_connected:
+        return []
     found = []
-    for container in (live.containers or ()) if live and live.is_connected else ():
-        if not container.is_running or naming.belongs(container.app, container.name, project):
+    for container in live.containers or ():
+        if not container.is_running or live.is_of(project, container.app, container.name):
             continue
         for port in container.ports:
             if told := _PUBLISHED.fullmatch(port):

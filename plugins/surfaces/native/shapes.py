@@ -12,7 +12,6 @@ from typing_extensions import TypedDict
 
 from ...agent import wire
 from ...agent.hub import Live
-from ...agent.naming import belongs
 from ...domain.applications import LONGEST_DESCRIPTION, NAME, Application, Revision, project_key
 from ...domain.model import wire_time
 from ...domain.operations import Operation
@@ -321,7 +320,7 @@ def _has_drifted(row: Application, live: Live | None) -> bool:
     if row.status != "running" or live is None or not live.is_connected or len(live.running_apps) < 3:
         return False
     project = project_key(row.name)
-    return not any(belongs(app, name, project) for beat in live.running_apps for app, name in beat)
+    return not any(live.is_of(project, app, name) for beat in live.running_apps for app, name in beat)
 
 
 def revision(row: Revision, owner: Application) -> dict[str, Any]:

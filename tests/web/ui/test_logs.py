@@ -167,6 +167,18 @@ async def test_a_download_is_merged_and_names_its_file(client: Client, box: Scri
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="logs-')
 
 
+async def test_a_container_that_has_only_a_name_like_an_applications_is_not_its(client: Client, roci: Roci) -> None:
+    private = {**WEB, "id": "feedfeedfeed", "name": "shop-private", "app": None}
+    async with host(roci, "box", WEB, private) as box:
+        shop = await roci.write(lambda: applications.add("shop", "services:\n  web:\n    image: nginx\n"))
+        await roci.write(lambda: applications.begin_deploy(applications.get(shop.id), box.agent_id))
+        for door in ("", "/terminal", "/logs", "/manage"):
+            assert "shop-private" not in await text(client, f"/applications/{shop.id}{door}"), door
+        for name in ("shop-private", "feedfeedfeed"):
+            await text(client, f"/logs/download?application={shop.id}&container={name}", 404)
+            await text(client, f"/applications/{shop.id}/logs?container={name}", 404)
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from roci import Roci
 
-from ....agent.hub import Hub
-from ....agent.naming import belongs
+from ....agent.hub import Hub, Live
 from ....agent.wire import Container
 from ....domain import applications
 from ....domain.applications import Application
@@ -84,7 +83,7 @@ def rows(roci: Roci, apps: Sequence[Application]) -> list[Row]:
     for app in apps:
         host_id = app.deployed_host_id or app.host_id or ""
         live, known = roster.get(host_id), seen.get(app.deployed_host_id or "")
-        mine = _mine(known, app.key) if known is not None else None
+        mine = _mine(live, known, app.key) if live and known is not None else None
         found.append(
             Row(
                 app=app,
@@ -105,8 +104,8 @@ def _by_project(containers: Iterable[Container]) -> dict[str, list[Container]]:
     return found
 
 
-def _mine(known: Mapping[str, list[Container]], key: str) -> list[Container]:
-    return [*known.get(key, ()), *(each for each in known.get("", ()) if belongs(None, each.name, key))]
+def _mine(live: Live, known: Mapping[str, list[Container]], key: str) -> list[Container]:
+    return [*known.get(key, ()), *(each for each in known.get("", ()) if live.is_of(key, None, each.name))]
 
 
 def matching(found: Sequence[Row], text: str = "", host: str = "") -> list[Row]:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from roci import Roci
 
-from ....agent import naming, wire
+from ....agent import wire
 from ....agent.hub import Hub, Live
 from ....domain import applications
 from ....work.fleet import state_of
@@ -143,14 +143,14 @@ def _row(live: Live, told: wire.Container, whose: Mapping[str, Owner]) -> Contai
         state=told.state or told.status,
         ports=told.ports,
         project=told.app or "",
-        application=_owner(told, whose),
+        application=_owner(live, told, whose),
     )
 
 
-def _owner(told: wire.Container, whose: Mapping[str, Owner]) -> Owner | None:
+def _owner(live: Live, told: wire.Container, whose: Mapping[str, Owner]) -> Owner | None:
     if told.app:
         return whose.get(told.app)
-    return next((whose[project] for project in whose if naming.belongs(None, told.name, project)), None)
+    return next((whose[project] for project in whose if live.is_of(project, None, told.name)), None)
 
 
 def everywhere(roci: Roci, whose: Owners) -> Iterator[ContainerRow]:
