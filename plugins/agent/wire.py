@@ -18,6 +18,7 @@ from . import terminal_wire
 PROTOCOL = 2  # 1: the published messages only
 LONGEST = 4 * 1024 * 1024  # bytes of one frame
 LONGEST_TEXT = 1024  # characters of what a container tells of itself
+UNSHOWN = "\ufffd"  # stands for what cannot be shown
 MOST_CONTAINERS = 2000  # of one host
 LONGEST_MENDED = 512 * 1024  # bytes of a frame that is read although it is not quite JSON: that takes long
 LONGEST_OF_STRANGERS = 64 * 1024  # the same, of an agent that is not approved
@@ -70,7 +71,8 @@ class Register(Message, tag="register", kw_only=True):
 
 
 class Container(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
-    """Engines let names and labels be of any length. Here they are cut, as they are kept and told further."""
+    """Engines let names and labels be of any length, and agents say anything. Here they are cut, as they are kept and
+    told further; what of a name cannot be shown, such as the end of a line, is replaced."""
 
     id: str
     name: str
@@ -90,6 +92,8 @@ class Container(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
         for field in TEXTS:
             if (text := getattr(self, field)) and len(text) > LONGEST_TEXT:
                 setattr(self, field, text[:LONGEST_TEXT])
+        if not self.name.isprintable():
+            self.name = "".join(c if c.isprintable() else UNSHOWN for c in self.name)
 
 
 CONTAINER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -98,6 +98,11 @@ def test_what_a_container_tells_of_itself_is_cut() -> None:
     assert (one.id, one.image, one.created, one.ports) == ("a", "", None, ["80/tcp"])
 
 
+def test_a_containers_name_is_one_line() -> None:
+    told = msgspec.json.encode([{"id": "a", "name": "n\nInjected\r\x1b[1A\u2028 é"}])
+    assert [each.name for each in wire.read_containers(told)] == ["n\ufffdInjected\ufffd\ufffd[1A\ufffd é"]
+
+
 @pytest.mark.parametrize("id", ["../../../hosts/x/containers/y", "..", ".a", "", "a/b", "a?b", "a%2fb", "a b", "a\n"])
 def test_a_container_whose_id_no_engine_gave_is_left_out(id: str) -> None:
     told = msgspec.json.encode([{"id": id, "name": "web"}, {"id": "0123456789ab", "name": "db"}])

@@ -167,6 +167,28 @@ async def test_a_download_is_merged_and_names_its_file(client: Client, box: Scri
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="logs-')
 
 
+async def test_a_merged_download_has_no_line_in_the_name_of_another(client: Client, roci: Roci) -> None:
+    liar = {**WEB, "name": "x\nshop-db-1 2026-11-22"}
+    async with host(roci, "box", liar, DB) as box:
+        asking = asyncio.create_task(client.get(f"/logs/download?host={box.agent_id}&container=abcd&container=dbdb"))
+        forged = "a\tb\rshop-db-1 2026\x0bshop-db-1 2026\x1b[1A\x85\u2028\x9b"
+        for _question in range(2):
+            question = await box.hear()
+            output = at(2, "true") if question["container"] == "shop-db-1" else at(1, forged)
+            await box.say("result", command_id=question["command_id"], success=True, output=output)
+        said = await (await asking).get_data(as_text=True)
+    assert said.splitlines() == [
+        f"x\ufffdshop-db-1 2026-11-22 {at(1, 'a')[:-1]}\tb␍shop-db-1 2026␋shop-db-1 2026␛[1A" + "\ufffd" * 3,
+        f"shop-db-1 {at(2, 'true')[:-1]}",
+    ]
+
+
+async def test_a_download_of_one_container_is_as_it_was_printed(client: Client, box: ScriptedAgent) -> None:
+    asking = asyncio.create_task(client.get(f"/logs/download?host={box.agent_id}&container=shop-web-1"))
+    await told(box, web=at(1, "\x1b[31mred\x1b[0m"))
+    assert await (await asking).get_data(as_text=True) == at(1, "\x1b[31mred\x1b[0m")
+
+
 async def test_a_container_that_has_only_a_name_like_an_applications_is_not_its(client: Client, roci: Roci) -> None:
     private = {**WEB, "id": "feedfeedfeed", "name": "shop-private", "app": None}
     async with host(roci, "box", WEB, private) as box:

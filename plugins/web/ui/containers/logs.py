@@ -33,6 +33,8 @@ from .. import shown
 routes = Blueprint("logs", __name__)
 TAIL = 500  # lines of each container that a page begins with
 OLDER = 1000  # lines that come at once when older ones are asked for
+PLAIN = {code: 0x2400 + code for code in range(32) if code != ord("\t")}  # control characters as their pictures
+PLAIN |= {0x7F: 0x2421, **dict.fromkeys([*range(0x80, 0xA0), 0x2028, 0x2029], 0xFFFD)}
 Pair = tuple[str, str]
 
 
@@ -266,7 +268,8 @@ async def older() -> Any:
 @signed_in
 @returns(str, media="text/plain", query={"host": "string", "container": "string", "from": "string", "to": "string"})
 async def download() -> Any:
-    """All lines there are, or those between two moments, as a file; of several containers with their names."""
+    """All lines there are, or those between two moments, as a file: of one container as they are, of several with
+    their names, and without control characters, so that none can write a line in the name of another."""
     asked = await chosen(pairs())
     if not asked:
         raise Invalid(_("container: choose at least one"))
@@ -284,14 +287,18 @@ async def download() -> Any:
 
 
 async def _text(lines: AsyncGenerator[tuple[int, str], None], names: list[str] | None) -> AsyncGenerator[bytes, None]:
-    """In pieces of many lines."""
+    """In pieces of many lines. `names`: of several containers, each line with its own."""
     waiting: list[str] = []
     size = 0
     async with contextlib.aclosing(lines):
         async for number, line in lines:
-            waiting.append(f"{names[number]} {line}\n" if names else f"{line}\n")
+            waiting.append(f"{line if names is None else _plain(f'{names[number]} {line}')}\n")
             size += len(line)
             if size > 64 * 1024:
                 yield "".join(waiting).encode()
                 waiting, size = [], 0
     yield "".join(waiting).encode()
+
+
+def _plain(line: str) -> str:
+    return line if line.isprintable() else line.translate(PLAIN)
