@@ -214,10 +214,11 @@ def _candidate(introduction: hosts.Introduction, register: wire.Register) -> Can
 
 
 def check_hostname(hostname: str) -> str:
-    """A name fit for lists and logs, or Malformed."""
-    if not 0 < len(hostname) <= 253 or not hostname.isprintable():
+    """A name fit for lists and logs, without blanks at its ends, where nobody sees them; or Malformed."""
+    name = hostname.strip(" ")
+    if not 0 < len(name) <= 253 or not name.isprintable():
         raise Malformed("hostname: 1 to 253 printable characters")
-    return hostname
+    return name
 
 
 @whole

@@ -339,6 +339,14 @@ async def test_strangers_send_small_frames_only(roci: Roci) -> None:
         assert await agent.closed() == wire.MALFORMED
 
 
+async def test_blanks_at_the_ends_of_a_name_are_none_of_it(roci: Roci) -> None:
+    async with scripted_agent(roci) as agent, scripted_agent(roci) as nameless:
+        await agent.register("  my nas ")
+        assert roci.part(Hub).roster[agent.agent_id].host.hostname == "my nas"
+        await nameless.say("register", hostname="   ")
+        assert await nameless.closed() == wire.MALFORMED
+
+
 @pytest.mark.parametrize("field", ['"protocol": 9223372036854775808', '"protocol": 0', '"x": ' + "[" * 20_000])
 async def test_a_registration_that_cannot_be_kept_is_malformed(roci: Roci, field: str) -> None:
     async with scripted_agent(roci) as agent:
