@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -83,7 +84,7 @@ class Choice:
     """A host that a form offers."""
 
     id: str
-    name: str
+    name: str  # with its address, where another has the same
     state: str  # online, offline
     is_here: bool
 
@@ -134,6 +135,13 @@ def hosts(roci: Roci, who: Actor) -> list[Host]:
     return [live.host for live in roci.part(Hub).roster.values() if sees(roci, who, live.host.id)]
 
 
+def names(found: Sequence[Host]) -> dict[str, str]:
+    """What to call each of these hosts, by id, so that nobody takes one for another: equal names with their address."""
+    equal = Counter(host.hostname.lower() for host in found)
+    is_alone = {host.id: equal[host.hostname.lower()] == 1 for host in found}
+    return {it.id: it.hostname if is_alone[it.id] else f"{it.hostname} ({it.effective_ip})" for it in found}
+
+
 def sees(roci: Roci, who: Actor, host_id: str) -> bool:
     return roci.may(who, "hosts.read", f"host/{host_id}")
 
@@ -145,8 +153,8 @@ def choosable(roci: Roci, who: Actor, *chosen: str | None) -> list[Choice]:
     """
     let_in = [live for live in roci.part(Hub).roster.values() if live.is_approved]
     offered = [live for live in let_in if live.host.id in chosen or sees(roci, who, live.host.id)]
-    states = {True: "online", False: "offline"}
-    found = [Choice(it.host.id, it.host.hostname, states[it.is_connected], it.host.local) for it in offered]
+    called, states = names([live.host for live in offered]), {True: "online", False: "offline"}
+    found = [Choice(it.host.id, called[it.host.id], states[it.is_connected], it.host.local) for it in offered]
     return sorted(found, key=lambda each: each.name.lower())
 
 

@@ -10,12 +10,13 @@ from quart.typing import TestClientProtocol as Client
 from roci import Roci, now
 from roci_plugins.agent.hub import Hub
 from roci_plugins.agent.sample import Disk, Sample
-from roci_plugins.agent.scripted import ScriptedAgent, until
+from roci_plugins.agent.scripted import ScriptedAgent, scripted_agent, until
 from roci_plugins.domain import access, applications, credentials, principals
 from roci_plugins.domain.principals import NewPrincipal
 from roci_plugins.domain.roles import NewRole
 from roci_plugins.domain.rules import Rule
 from roci_plugins.web.ui import shown
+from roci_plugins.work import enrol
 from roci_plugins.work.metrics import Metrics
 
 from .reading import text
@@ -86,6 +87,18 @@ async def test_an_application_keeps_the_host_that_its_editor_may_not_see(
     for page in ("manage", "edit"):
         path = f"/applications/{wiki.id}/{page}"
         assert f'value="{nas.agent_id}" selected>' in await text(anonymous, path)
+
+
+async def test_hosts_of_one_name_are_offered_with_their_addresses(client: Client, roci: Roci) -> None:
+    async with scripted_agent(roci) as one, scripted_agent(roci) as other, scripted_agent(roci) as third:
+        for agent, name, address in ((one, "vm", "192.0.2.1"), (other, "VM", "192.0.2.2"), (third, "pi", "192.0.2.3")):
+            await agent.register(name, ip_address=address)
+            await enrol.approve(roci, agent.agent_id)
+        wiki = await roci.write(lambda: applications.add("wiki", COMPOSE))
+        for path in ("/applications/new", f"/applications/{wiki.id}", f"/applications/{wiki.id}/manage", "/operations"):
+            page = await text(client, path)
+            assert ">vm (192.0.2.1)<" in page and ">VM (192.0.2.2)<" in page and ">pi<" in page, path
+            assert ">vm<" not in page, path
 
 
 BUSY = Sample(timestamp="", cpu_percent=37.0, disk_usage=[Disk("/", 100, 83, 17, 83.0)])

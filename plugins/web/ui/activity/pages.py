@@ -80,7 +80,7 @@ async def index() -> Any:
     may_see_audit = here.may(who, "audit.read")
     found, known = await here.read(_read, asked, may_see_audit, mark)
     apps = {app.id: app.name for app in shown.readable(here, who, known)}
-    names = {host.id: host.hostname for host in shown.hosts(here, who)}
+    names = shown.names(shown.hosts(here, who))
     return await shell.render(
         "activity/activity.html",
         _("Activity"),

@@ -88,7 +88,7 @@ async def _resources() -> list[tuple[str, str]]:
     here, who = server(), await actor()
     apps, rooms = await here.read(lambda: (applications.all_(), spaces.all_()))
     return [
-        *((f"host/{host.id}", host.hostname) for host in shown.hosts(here, who)),
+        *((f"host/{id}", name) for id, name in shown.names(shown.hosts(here, who)).items()),
         *((f"application/{app.id}", app.name) for app in shown.readable(here, who, apps)),
         *((f"space/{row.name}", row.name) for row in rooms),
     ]
