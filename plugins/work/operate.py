@@ -17,6 +17,7 @@ from typing import Any
 from roci import Actor, Conflict, Event, NotFound, NotReady, Outcome, Roci, Task, Unavailable, hookimpl, now
 
 from ..agent import wire
+from ..agent.complaints import Complaints
 from ..agent.hub import Hub, Live
 from ..agent.link import Link
 from ..domain import operations
@@ -77,6 +78,7 @@ class Operator:
         self._hub = roci.part(Hub)
         self._runs: dict[str, Run] = {}
         self._ended: OrderedDict[str, Run] = OrderedDict()  # given up lately: a late result needs their secrets' masks
+        self._complaints = Complaints()
         self._raw = RawResults()
         self.listeners: list[Callable[[Operation], None]] = []  # hear of an operation before its command is sent
         self.calls = Calls(self._hub)
@@ -212,21 +214,26 @@ class Operator:
         run = await self._meant(live, result.command_id)
         operation_id = run.operation.id if run else result.command_id
         if operation_id is None:
-            log.warning("%s sent a result of no known command", live.host.hostname)
+            self._complain(live)
             return
         try:
             operation = run.operation if run else await self._late(live, operation_id)
             run = run or self._ended.get(operation_id) or Run(operation, None)
             await self._settle(operation_id, outcome.told(run, result, self._is_safe(live, run)))
         except NotFound:
-            log.warning("%s sent a result of no known command", live.host.hostname)
+            self._complain(live)
         if live.link and "ack" in live.link.capabilities and result.command_id:
             with contextlib.suppress(NotReady):
                 live.link.send(wire.Ack(command_id=result.command_id))
 
+    def _complain(self, live: Live) -> None:
+        if self._complaints.may(f"results of {live.host.id}"):
+            log.warning("%s sent a result of no known command", live.host.hostname)
+
     async def _late(self, live: Live, operation_id: str) -> Operation:
         """An operation that was given up. It is told of only by the host whose it is."""
-        operation = await self._roci.read(operations.get, operation_id)
+        known = self._runs.get(operation_id) or self._ended.get(operation_id)
+        operation = known.operation if known else await self._roci.read(operations.get, operation_id)
         if operation.host_id != live.host.id:
             raise NotFound("Operation not found")
         return operation

@@ -233,6 +233,21 @@ async def test_results_are_acknowledged_to_those_who_want_it(roci: Roci, a1: App
         assert await able.hear() == {"type": "ack", "command_id": "never-heard-of"}
 
 
+async def test_results_of_no_known_command_are_complained_of_once_in_a_while(
+    roci: Roci, agent: ScriptedAgent, a1: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs = await deployed(roci, a1, agent)
+    async with scripted_agent(roci) as liar:
+        await liar.register("h2", capabilities=["ack"], protocol=2)
+        for command_id in (theirs.id, theirs.id, "never-heard-of", None):
+            await liar.say("result", command_id=command_id, success=False)
+        await liar.say("ping")
+        while (await liar.hear())["type"] != "pong":
+            pass
+    assert [line for line in caplog.messages if "no known command" in line] == ["h2 sent a result of no known command"]
+    assert (await roci.read(operations.get, theirs.id)).status == "succeeded"
+
+
 async def test_a_killed_server_finishes_the_story_at_its_next_start(tmp_path: Path) -> None:
     settings = Settings(data_dir=str(tmp_path), local_agent=False)
     settings.sections = {"links": {"grace": 2.0}}
