@@ -26,12 +26,14 @@ INTERNAL = ("system", "principal/", "provider/", "registry/", "channel/")
 LONGEST = 64 * 1024  # bytes of one value
 BATCH = 20  # rows that one transaction of a rotation seals again
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# What decides how the run itself works is not a secret's to set.
+# What decides how the run itself works is not a secret's to set; nor what steers the host's own tools, by beginnings.
 RESERVED = frozenset(
     {"PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "VOLUME_BASE"}
     | {"DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"}
     | {"COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_ENV_FILES", "COMPOSE_PATH_SEPARATOR"}
 )
+STEERING = ("DOCKER_", "COMPOSE_", "BUILDX_", "BUILDKIT_", "OTEL_")
+FREE = "COMPOSE_PROFILES"  # which of the file's own services there are
 
 
 class Secret(Model):
@@ -93,6 +95,13 @@ def check(scope: str, name: str) -> None:
     if not NAME.fullmatch(name):
         raise Invalid("name: letters, digits, _ . and - only, a letter or _ first, at most 255")
     if scope.startswith("application/"):
+        _check_variable(name, name in RESERVED)
+
+
+def check_new(scope: str, name: str) -> None:
+    """The same for what is to be stored: names that are refused by their beginning may have been stored earlier."""
+    check(scope, name)
+    if scope.startswith("application/"):
         check_variable(name)
 
 
@@ -102,10 +111,14 @@ def check_scope(scope: str) -> None:
 
 
 def check_variable(name: str) -> None:
-    """Raise Invalid for what Compose cannot put in place of ${NAME}, or what a run needs for itself."""
+    """Raise Invalid for what Compose cannot put in place of ${NAME}, and for what a run or the host's tools go by."""
+    _check_variable(name, name in RESERVED or (name.startswith(STEERING) and name != FREE))
+
+
+def _check_variable(name: str, is_reserved: bool) -> None:
     if not VARIABLE.fullmatch(name):
         raise Invalid(f"secrets: {name!r} is not a name: letters, digits and underscores, not beginning with a digit")
-    if name in RESERVED:
+    if is_reserved:
         raise Invalid(f"secrets: {name} is the run's own and cannot be a secret")
 
 
@@ -138,7 +151,7 @@ def list_(scope: str | None = None) -> list[Secret]:
 
 def put(ring: Keyring, scope: str, name: str, value: str, description: str | None = None) -> Secret:
     """Set a value, whether or not there was one. A description of None stays as it is."""
-    check(scope, name)
+    check_new(scope, name)
     check_value(scope, value)
     if scope.startswith("application/"):
         applications.get(scope.partition("/")[2])

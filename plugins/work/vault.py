@@ -97,7 +97,7 @@ class Vault:
     async def put(self, scope: str, name: str, value: Sensitive, description: str | None = None) -> Entry:
         """Set a value where it is, or in the first store that can be written. Raises Conflict for one that cannot."""
         asked = await self._scope(scope)
-        secrets.check(scope, name)
+        secrets.check_new(scope, name)
         secrets.check_value(scope, value)
         await (await self._writable(scope, name)).set(asked, name, value, description)
         return await self.get(scope, name)

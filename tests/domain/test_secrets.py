@@ -82,6 +82,11 @@ def test_a_scope_goes_with_its_owner_and_leaves_others_alone(ring: Keyring) -> N
         ("platform", "A", "\ud800", "not text"),
         ("application/x", "A-B", "v", "'A-B' is not a name"),
         ("application/x", "PATH", "v", "the run's own"),
+        ("application/x", "DOCKER_API_VERSION", "v", "the run's own"),
+        ("application/x", "COMPOSE_REMOVE_ORPHANS", "v", "the run's own"),
+        ("application/x", "BUILDX_CONFIG", "v", "the run's own"),
+        ("application/x", "BUILDKIT_HOST", "v", "the run's own"),
+        ("application/x", "OTEL_EXPORTER_OTLP_ENDPOINT", "v", "the run's own"),
         ("application/x", "A", "a\0b", "NUL"),
     ],
 )

@@ -114,7 +114,7 @@ async def test_a_host_that_is_missing_unknown_waiting_or_away_is_told_apart(
     assert await state(roci, a1) == ("stopped", None)
 
 
-@pytest.mark.parametrize("name", ["1ST", "A B", "", "A=B", "PATH", "LD_PRELOAD", "DOCKER_HOST"])
+@pytest.mark.parametrize("name", ["1ST", "A B", "", "A=B", "PATH", "LD_PRELOAD", "DOCKER_HOST", "OTEL_X"])
 async def test_a_secret_needs_a_name_that_is_its_own(
     roci: Roci, agent: ScriptedAgent, a1: Application, name: str
 ) -> None:

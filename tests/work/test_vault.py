@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from roci import Conflict, Invalid, NotFound, Roci, Sensitive, Settings, StartupError, Unavailable, hookimpl
 from roci_plugins.agent.scripted import ScriptedAgent, until
-from roci_plugins.domain import applications, events, operations, secrets
+from roci_plugins.domain import applications, events, keyring, operations, secrets
 from roci_plugins.domain.applications import Application
 from roci_plugins.secretstores import Scope, SecretStore, Stored
 from roci_plugins.work import deploy, vault
@@ -90,6 +90,24 @@ async def test_each_value_that_is_given_is_recorded_wherever_it_lies(
 async def test_files_that_compose_cannot_use_stay_out_of_deploys(box: Vault, folder: Path, a1: Application) -> None:
     mount(folder, "a1", **{"tls.crt": "x", "PATH": "/evil", "FINE": "1"})
     assert await box.values_for(a1.id) == {"FINE": "1"}
+
+
+async def test_a_name_that_was_allowed_once_can_be_read_and_removed_but_not_set_or_deployed(
+    roci: Roci, box: Vault, a1: Application
+) -> None:
+    scope, name = f"application/{a1.id}", "OTEL_EXPORTER_OTLP_ENDPOINT"
+    await roci.write(secrets.put, keyring.of(roci), scope, "COMPOSE_PROFILES", "front")
+    sealed = keyring.of(roci).seal("http://10.0.0.1", f"{scope}/{name}")
+    row = {"scope": scope, "name": name, "key_id": sealed.key_id, "blob": sealed.blob, "created_by": "ann"}
+    await roci.write(lambda: secrets.Secret.create(**row))
+    assert [entry.stored.name for entry in await box.names(scope)] == ["COMPOSE_PROFILES", name]
+    assert await box.reveal(scope, name) == "http://10.0.0.1"
+    with pytest.raises(Invalid, match="OTEL_EXPORTER_OTLP_ENDPOINT is the run's own"):
+        await box.put(scope, name, Sensitive("http://10.0.0.2"))
+    with pytest.raises(Invalid, match="OTEL_EXPORTER_OTLP_ENDPOINT is the run's own"):
+        await deploy.deploy(roci, a1.id, None, {})
+    await box.remove(scope, name)
+    assert await box.values_for(a1.id) == {"COMPOSE_PROFILES": "front"}
 
 
 async def test_internal_scopes_and_missing_owners_have_no_secrets(box: Vault) -> None:
