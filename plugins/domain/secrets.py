@@ -26,14 +26,17 @@ INTERNAL = ("system", "principal/", "provider/", "registry/", "channel/")
 LONGEST = 64 * 1024  # bytes of one value
 BATCH = 20  # rows that one transaction of a rotation seals again
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# What decides how the run itself works is not a secret's to set; nor what steers the host's own tools, by beginnings.
+# What decides how the run itself works is not a secret's to set; nor what steers the host's own tools. Names such as
+# DOCKER_GID are people's own, and so is COMPOSE_PROFILES: which of the file's services there are.
 RESERVED = frozenset(
     {"PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "VOLUME_BASE"}
     | {"DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"}
     | {"COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_ENV_FILES", "COMPOSE_PATH_SEPARATOR"}
 )
-STEERING = ("DOCKER_", "COMPOSE_", "BUILDX_", "BUILDKIT_", "OTEL_")
-FREE = "COMPOSE_PROFILES"  # which of the file's own services there are
+STEERING = re.compile(
+    r"COMPOSE_(?!PROFILES$)|BUILDX_|BUILDKIT_|OTEL_"
+    r"|DOCKER_(API_VERSION|AUTH_CONFIG|BUILDKIT|CLI_|CONTENT_TRUST|CUSTOM_HEADERS|DEFAULT_PLATFORM|OTEL_|TLS)"
+)
 
 
 class Secret(Model):
@@ -112,7 +115,7 @@ def check_scope(scope: str) -> None:
 
 def check_variable(name: str) -> None:
     """Raise Invalid for what Compose cannot put in place of ${NAME}, and for what a run or the host's tools go by."""
-    _check_variable(name, name in RESERVED or (name.startswith(STEERING) and name != FREE))
+    _check_variable(name, name in RESERVED or STEERING.match(name) is not None)
 
 
 def _check_variable(name: str, is_reserved: bool) -> None:

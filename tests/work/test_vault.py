@@ -96,18 +96,19 @@ async def test_a_name_that_was_allowed_once_can_be_read_and_removed_but_not_set_
     roci: Roci, box: Vault, a1: Application
 ) -> None:
     scope, name = f"application/{a1.id}", "OTEL_EXPORTER_OTLP_ENDPOINT"
-    await roci.write(secrets.put, keyring.of(roci), scope, "COMPOSE_PROFILES", "front")
+    for free in ("COMPOSE_PROFILES", "DOCKER_GID"):
+        await roci.write(secrets.put, keyring.of(roci), scope, free, "front")
     sealed = keyring.of(roci).seal("http://10.0.0.1", f"{scope}/{name}")
     row = {"scope": scope, "name": name, "key_id": sealed.key_id, "blob": sealed.blob, "created_by": "ann"}
     await roci.write(lambda: secrets.Secret.create(**row))
-    assert [entry.stored.name for entry in await box.names(scope)] == ["COMPOSE_PROFILES", name]
+    assert [entry.stored.name for entry in await box.names(scope)] == ["COMPOSE_PROFILES", "DOCKER_GID", name]
     assert await box.reveal(scope, name) == "http://10.0.0.1"
     with pytest.raises(Invalid, match="OTEL_EXPORTER_OTLP_ENDPOINT is the run's own"):
         await box.put(scope, name, Sensitive("http://10.0.0.2"))
     with pytest.raises(Invalid, match="OTEL_EXPORTER_OTLP_ENDPOINT is the run's own"):
         await deploy.deploy(roci, a1.id, None, {})
     await box.remove(scope, name)
-    assert await box.values_for(a1.id) == {"COMPOSE_PROFILES": "front"}
+    assert await box.values_for(a1.id) == {"COMPOSE_PROFILES": "front", "DOCKER_GID": "front"}
 
 
 async def test_internal_scopes_and_missing_owners_have_no_secrets(box: Vault) -> None:
