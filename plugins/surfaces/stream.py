@@ -33,6 +33,10 @@ class ServerSent:
     data: Any
     id: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.event.splitlines() != [self.event]:
+            raise ValueError(f"an event's name is one line, not {self.event!r}")
+
     def encode(self) -> bytes:
         number = b"" if self.id is None else b"id: %b\n" % self.id.encode()
         return b"%bevent: %b\ndata: %b\n\n" % (number, self.event.encode(), msgspec.json.encode(self.data))

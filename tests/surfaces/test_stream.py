@@ -120,3 +120,9 @@ async def test_nobody_has_more_than_some_streams_and_what_is_closed_counts_no_mo
         await connection.send_complete()
         assert b"event: tick" in await asyncio.wait_for(connection.receive(), 30)
         await connection.disconnect()
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "a\revent: b", "a\n", ""])
+def test_an_events_name_is_one_line(name: str) -> None:
+    with pytest.raises(ValueError, match="one line"):
+        ServerSent(name, "").encode()
