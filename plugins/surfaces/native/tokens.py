@@ -11,7 +11,7 @@ from roci import Actor, Forbidden, Malformed, NotFound, Sensitive, now
 from ...domain import access, credentials, principals, rules
 from ...domain.credentials import Token
 from ...domain.principals import Principal
-from ..http import accepts, actor, paging, raises, require, returns, roci, signed_in
+from ..http import accepts, actor, paging, raises, require, require_of_narrow, returns, roci, signed_in
 from . import people_shapes as shapes
 from .shapes import Done, done, page
 
@@ -29,6 +29,7 @@ async def index() -> Any:
     whose, everybody = request.args.get("user", who.name), _flag("all")
     if everybody or whose.lower() != who.name.lower():
         await require("tokens.list")
+    await require_of_narrow("tokens.list")
     rows = await roci.read(_tokens, None if everybody else whose, who)
     moment = now()
     return {"tokens": [shapes.token(row, moment) for row in page(rows, limit, offset)], "total": len(rows)}
