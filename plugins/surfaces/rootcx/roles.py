@@ -10,10 +10,10 @@ from roci import Invalid, NotFound
 
 from ...domain import access, principals, roles
 from ...domain.roles import Binding
-from ..http import accepts, needs, raises, require_of_narrow, returns, roci, signed_in
+from ..http import accepts, actor, needs, raises, require_of_narrow, returns, roci, signed_in
 from . import results, shapes
 from .permissions import rules_of_all
-from .users import person
+from .users import knows_others, person
 
 routes = Blueprint("roles", __name__, url_prefix="/roles")
 
@@ -22,9 +22,13 @@ routes = Blueprint("roles", __name__, url_prefix="/roles")
 @signed_in
 @returns(list[results.Role])
 async def index() -> Any:
-    """All roles, by name."""
+    """All roles, by name; only one's own for who is given nothing by them."""
     await require_of_narrow("roles.list")
-    return [shapes.role(row) for row in sorted(await roci.read(roles.all_), key=lambda row: row.name)]
+    found = await roci.read(roles.all_)
+    if not await knows_others():
+        own = {row.role for row in await roci.read(roles.bindings, (await actor()).name)}
+        found = [row for row in found if row.name in own]
+    return [shapes.role(row) for row in sorted(found, key=lambda row: row.name)]
 
 
 @routes.post("")

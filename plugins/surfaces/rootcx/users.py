@@ -8,9 +8,10 @@ from quart import Blueprint
 
 from roci import NotFound
 
+from ...auth.rbac import Rbac
 from ...domain import principals
 from ...domain.principals import Principal
-from ..http import needs, require_of_narrow, returns, roci, signed_in
+from ..http import actor, needs, require_of_narrow, returns, roci, signed_in
 from . import results, shapes
 
 routes = Blueprint("users", __name__, url_prefix="/users")
@@ -33,13 +34,20 @@ def _remove(id: str) -> None:
     principals.remove(person(id).id)
 
 
+async def knows_others() -> bool:
+    """Whether who asks was given something here. Whoever made their own account is told of themselves only."""
+    who = await actor()
+    return bool(who.rights or roci.part(Rbac).grants(who))
+
+
 @routes.get("")
 @signed_in
 @returns(list[results.User])
 async def index() -> Any:
-    """Everybody, by e-mail address."""
+    """Everybody, by e-mail address; only oneself for who has no role yet."""
     await require_of_narrow("principals.list")
-    return [shapes.user(row) for row in await roci.read(people)]
+    own = None if await knows_others() else (await actor()).id
+    return [shapes.user(row) for row in await roci.read(people) if own in (None, row.id)]
 
 
 @routes.delete("/<id>")

@@ -124,12 +124,27 @@ async def test_health_in_full_is_for_whoever_is_signed_in(app: Quart, bob: Api):
 # --- people ------------------------------------------------------------------
 
 
-async def test_people_are_listed_by_address_without_services(roci: Roci, bob: Api, nobody: Api):
+async def test_people_are_listed_by_address_without_services(roci: Roci, admin: Api, bob: Api, nobody: Api):
     await roci.write(principals.add, NewPrincipal("ci", kind="service", email="a@example.com"))
     await nobody.register("aaron@example.com")
+    await given_something(admin, bob)
     status, users = await bob("GET", "/users")
     assert status == 200
     assert [user["email"] for user in users] == ["aaron@example.com", "alice@example.com", "bob@example.com"]
+
+
+async def given_something(admin: Api, person: Api) -> None:
+    await role(admin, "something", "roci:alerts.read")
+    await admin("POST", "/roles/assign", {"userId": person.id, "role": "something"})
+
+
+async def test_who_was_given_nothing_yet_is_told_of_nobody_else(admin: Api, bob: Api):
+    await role(admin, "sales", "app:crm:*")
+    assert [user["email"] for user in (await bob("GET", "/users"))[1]] == ["bob@example.com"]
+    assert await bob("GET", "/roles") == (200, [])
+    await admin("POST", "/roles/assign", {"userId": bob.id, "role": "base"})
+    assert [each["name"] for each in (await bob("GET", "/roles"))[1]] == ["base"]
+    assert len((await bob("GET", "/users"))[1]) == 1
 
 
 async def test_a_removed_person_is_gone_with_their_token_and_roles(admin: Api, bob: Api):
@@ -170,6 +185,7 @@ async def role(admin: Api, name: str, *permissions: str, inherits: list[str] | N
 
 async def test_a_role_is_read_as_it_was_written(admin: Api, bob: Api):
     await role(admin, "sales", "app:crm:*", "admin:audit.read")
+    await given_something(admin, bob)
     status, listed = await bob("GET", "/roles")
     assert status == 200 and [each["name"] for each in listed] == sorted(each["name"] for each in listed)
     by_name = {each["name"]: each for each in listed}
