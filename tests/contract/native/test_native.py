@@ -315,6 +315,7 @@ async def _told(api: Api, id: str, had: str) -> str:
     async with api.client.request(f"/api/v1/operations/{id}/output", headers={"Last-Event-ID": had}) as connection:
         while b"two" not in told:
             told += await asyncio.wait_for(connection.receive(), 30)
+        await connection.disconnect()
     return told.decode()
 
 
